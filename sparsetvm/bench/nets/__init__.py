@@ -1,0 +1,17 @@
+"""The nets that are benched and demonstrated, as short torch definitions of our own."""
+
+from ...errors import ModelError
+from . import c3d, conv1d, efficientnet_lite, mobilenet, resnet, vgg  # noqa: F401  (they register)
+from .efficientnet_lite import efficientnet_input as efficientnet_input
+from .hed import hed as hed, hed_input as hed_input
+from .net import Net as Net, nets as nets
+from .single import EXAMPLE, PREFIX, single_conv
+
+
+def net(name: str) -> Net:
+    """The net of this name, or the one layer that it describes (conv:256x256x3x56 = in, out, kernel, size)."""
+    if name.startswith(PREFIX):
+        return single_conv(name)
+    if name not in nets:
+        raise ModelError(f"unknown net {name!r}; known: {', '.join(nets)} and layers as {EXAMPLE}")
+    return nets[name]()

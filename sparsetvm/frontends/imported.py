@@ -1,0 +1,151 @@
+"""What every front end hands over: a Relax module whose weights are named parameters, and the weights."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._tvm import relax, tvm
+from ..errors import ModelError
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A net in Relax. "main" is one dataflow block; it takes the inputs, then every weight by name.
+
+    module      main(x, features.0.weight, features.0.bias, ...), all shapes static
+    arrays      each weight and buffer under its dotted name, as main takes it
+    parameters  these names in main's order
+    inputs      (name, shape, dtype) of each input, named as in the source
+    """
+
+    module: tvm.IRModule
+    arrays: dict[str, np.ndarray]
+    parameters: tuple[str, ...]
+    inputs: tuple[tuple[str, tuple[int, ...], str], ...]
+    source: str
+
+
+def imported(
+    module: tvm.IRModule,
+    weights: dict[str, np.ndarray],
+    names: Callable[[tvm.ir.GenericConst], str | None],
+    inputs: tuple[str, ...],
+    source: str,
+) -> Imported:
+    """Finish an import: `module` as TVM's importer left it, its parameters after the inputs being `weights`.
+
+    Constants that are still in the graph become parameters too, called what `names` says of them.
+    """
+    _check_shapes(module["main"], inputs, source)
+    module, arrays = _name_weights(module, len(inputs), weights, names)
+    module = relax.transform.CanonicalizeBindings()(module)
+    module = relax.transform.DeadCodeElimination(["main"])(module)
+    main = module["main"]
+    if len(main.body.blocks) != 1 or not isinstance(main.body.blocks[0], relax.DataflowBlock):
+        raise ModelError(
+            f"{source}: it branches or asserts at run time; export it with that choice made"
+        )
+    main, arrays = _drop_unused(main, len(inputs), arrays)
+    module.update_func(module.get_global_var("main"), main)
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and np.isnan(array).any():
+            where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
+            raise ModelError(f"{source}: {name} holds NaN, first at {where}; mend or retrain it")
+    described = (
+        (name, tuple(int(n) for n in var.ty.shape), str(var.ty.dtype))
+        for name, var in zip(inputs, main.params)
+    )
+    return Imported(module, arrays, tuple(arrays), tuple(described), source)
+
+
+def unique_name(name: str, taken: set[str]) -> str:
+    """`name` if it is free, else numbered where plans do not look: conv.weight -> conv@2.weight."""
+    stem, dot, kind = name.rpartition(".")
+    free, n = name, 1
+    while free in taken:
+        n += 1
+        free = f"{stem}@{n}.{kind}" if dot else f"{name}@{n}"
+    return free
+
+
+def _check_shapes(main: relax.Function, inputs: tuple[str, ...], source: str) -> None:
+    """Every size must be a number: kernels are built for their shapes."""
+    bound = [binding.var for block in main.body.blocks for binding in block.bindings]
+    names = [*inputs, *(var.name for var in [*main.params[len(inputs) :], *bound])]
+    for name, var in zip(names, [*main.params, *bound], strict=True):
+        for ty in var.ty.fields if isinstance(var.ty, relax.TupleType) else [var.ty]:
+            if isinstance(ty, relax.TensorType) and not _is_static(ty):
+                raise ModelError(
+                    f"{source}: {name} has the free shape {ty.shape or '?'}; "
+                    "export it with example inputs of one fixed shape"
+                )
+
+
+def _is_static(ty: relax.TensorType) -> bool:
+    sizes = ty.shape
+    return isinstance(sizes, relax.ShapeExpr) and all(isinstance(n, tvm.tirx.IntImm) for n in sizes)
+
+
+@relax.expr_functor.mutator
+class _Rename(relax.PyExprMutator):
+    """Variables get other names, and every constant array of floats becomes a named variable.
+
+    Single numbers and indices stay in the graph: operators want to see them.
+    """
+
+    def __init__(
+        self,
+        variables: dict[relax.Var, relax.Var],
+        names: Callable[[tvm.ir.GenericConst], str | None],
+    ):
+        super().__init__()
+        self.variables, self.names = variables, names
+        self.lifted: dict[tvm.ir.GenericConst, relax.Var] = {}
+
+    def visit_var_(self, var: relax.Var) -> relax.Expr:
+        return self.variables[var] if var in self.variables else super().visit_var_(var)
+
+    def visit_generic_const_(self, const: tvm.ir.GenericConst) -> relax.Expr:
+        ty = const.ty
+        if "float" not in str(ty.dtype) or np.prod([int(n) for n in ty.shape]) <= 1:
+            return const
+        if const not in self.lifted:
+            taken = {var.name for var in (*self.variables.values(), *self.lifted.values())}
+            self.lifted[const] = relax.Var(unique_name(self.names(const) or "constant", taken), ty)
+        return self.lifted[const]
+
+
+def _name_weights(
+    module: tvm.IRModule,
+    inputs: int,
+    weights: dict[str, np.ndarray],
+    names: Callable[[tvm.ir.GenericConst], str | None],
+) -> tuple[tvm.IRModule, dict[str, np.ndarray]]:
+    main = module["main"]
+    old = main.params[inputs:]
+    renamed = {var: relax.Var(name, var.ty) for var, name in zip(old, weights, strict=True)}
+    rename = _Rename(renamed, names)
+    body = rename.visit_expr(main.body)
+    params = [*main.params[:inputs], *renamed.values(), *rename.lifted.values()]
+    main = relax.Function(params, body, main.ret_ty, main.is_pure, main.attrs)
+    module = tvm.IRModule({**dict(module.functions_items()), module.get_global_var("main"): main})
+    return module, weights | {v.name: const.value.numpy() for const, v in rename.lifted.items()}
+
+
+def _drop_unused(
+    main: relax.Function, inputs: int, arrays: dict[str, np.ndarray]
+) -> tuple[relax.Function, dict[str, np.ndarray]]:
+    """Keep the weights that something reads; main's attribute num_input says where they begin."""
+    used = set()
+    relax.analysis.post_order_visit(main.body, lambda expr: used.add(expr) if _is_var(expr) else None)
+    weights = [var for var in main.params[inputs:] if var in used]
+    params = [*main.params[:inputs], *weights]
+    attrs = tvm.ir.DictAttrs({"global_symbol": "main", "num_input": inputs})
+    main = relax.Function(params, main.body, main.ret_ty, main.is_pure, attrs)
+    # a copy: training the source further must not change what was imported
+    return main, {var.name: np.array(arrays[var.name], order="C") for var in weights}
+
+
+def _is_var(expr: relax.Expr) -> bool:
+    return isinstance(expr, relax.Var)

@@ -1,0 +1,91 @@
+"""The layer-wise IR: one frozen record for each layer that has weights, beside TVM's own graph."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..sparsity.structure import Structure
+
+KINDS = {"conv1d": 1, "conv2d": 2, "conv3d": 3, "linear": 0}
+"""Each kind of layer and how many spatial axes it has."""
+
+ACTIVATIONS = ("relu", "relu6", "hardswish", "sigmoid", "silu")
+"""What an epilogue may end with."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One convolution or linear layer, as the compiler sees it.
+
+    All spatial tuples have the layer's rank: 1, 2 or 3 for a convolution, () for a linear layer.
+    Shapes are [batch, channels, *size]; a linear layer's are [..., features].
+    """
+
+    name: str
+    """The module's dotted name, as plans match it: features.10."""
+    kind: str
+    """conv1d, conv2d, conv3d or linear."""
+    weight: str
+    """The array that holds the dense weight with its zeros, [filters, input channels, *kernel]."""
+    bias: str | None
+    """The array that holds the bias [filters]; None: no bias."""
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    """(before, after) along each spatial axis."""
+    dilation: tuple[int, ...]
+    epilogue: tuple[str, ...]
+    """What follows in the kernel, in order: 'bias', 'add' (a residual), then one of ACTIVATIONS."""
+    structure: Structure
+    weight_shape: tuple[int, ...]
+    parameters: int
+    """Weights that stay (non-zero places of the structure)."""
+
+    @property
+    def rate(self) -> float:
+        """How many times fewer weights, and so operations, than dense."""
+        return float(np.prod(self.weight_shape)) / max(self.parameters, 1)
+
+
+@dataclass(frozen=True)
+class DenseOp:
+    """A call that runs as TVM's own dense code, and why."""
+
+    name: str
+    op: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class LayerIR:
+    """A net ready to be tuned and compiled.
+
+    `graph` is TVM's own module as JSON text (Relax or Relay, said by `dialect`); its parameters are
+    the names in `arrays`, so weights are stored once. Everything here is readable without TVM.
+    """
+
+    layers: tuple[Layer, ...]
+    dense_ops: tuple[DenseOp, ...]
+    arrays: dict[str, np.ndarray] = field(repr=False)
+    graph: str = field(repr=False)
+    dialect: str = "relax"
+    inputs: tuple[tuple[str, tuple[int, ...], str], ...] = ()
+    """(name, shape, dtype) of each input."""
+    outputs: tuple[tuple[tuple[int, ...], str], ...] = ()
+    """(shape, dtype) of each output."""
+    source: str = ""
+    """Where it came from, for people: 'torch VGG', 'model.onnx'."""
+
+    def __str__(self) -> str:
+        from .text import print_layer_ir  # text reads these records
+
+        return print_layer_ir(self)
+
+    def save(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write `model.lir`, one file; a path that ends in / becomes a folder."""
+        from .file import save  # file reads these records
+
+        save(self, path, overwrite)

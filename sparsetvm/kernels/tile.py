@@ -1,0 +1,60 @@
+"""How a kernel's work is cut to fit the registers: vectors of positions by filters."""
+
+from dataclasses import dataclass
+
+from .frame import round_up
+
+LATENCY = 4
+"""Cycles until a multiply-add's result can be used; two can start in each."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """`vectors` of positions by `filters`: vectors * filters accumulators live in registers."""
+
+    vectors: int
+    filters: int
+
+    def fits(self, registers: int) -> bool:
+        """Accumulators, the vectors of x (loaded once for all filters) and one weight."""
+        loaded = self.vectors if self.filters > 1 else 0
+        return self.vectors * self.filters + loaded + 1 <= registers
+
+
+def best_tile(filters: int, vectors: int, registers: int) -> Tile:
+    """The register tile with the fewest cycles for rows of `vectors` and groups of `filters`.
+
+    A step costs its multiply-adds (two a cycle), its loads (two a cycle; those of x straddle two
+    cache lines) or the latency of one accumulator, whichever is most, and one cycle for the loop. Of equal
+    ones, the tile with more filters reads x less often.
+    """
+    tiles = [
+        Tile(v, f)
+        for f in range(1, filters + 1)
+        if filters % f == 0
+        for v in range(1, 17)
+        if Tile(v, f).fits(registers)
+    ]
+
+    def cycles(tile: Tile) -> float:
+        v, f = tile.vectors, tile.filters
+        step = max(v * f / 2, (2 * v + f) / 2, LATENCY) + 1
+        return round_up(vectors, v) / v * (filters / f) * step
+
+    return min(tiles, key=lambda tile: (cycles(tile), -tile.filters))
+
+
+def lanes_for(filters: int, positions: int, row: int, lanes: int, registers: int) -> int:
+    """Positions to compute in each row: whole tiles if the row has room for them, else whole vectors;
+    the positions themselves where they do not fill one vector (lanes then run over filters)."""
+    if positions < lanes:
+        return positions
+    vectors = -(-positions // lanes)
+    whole = round_up(vectors, best_tile(filters, vectors, registers).vectors) * lanes
+    return whole if whole <= row else vectors * lanes
+
+
+def dense_group(samples: int, lanes: int) -> int:
+    """The group of a dense layer, which may be any: eight filters when lanes run over positions,
+    four vectors of filters when they run over filters."""
+    return 8 if samples >= lanes else 4 * lanes

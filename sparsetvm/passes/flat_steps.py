@@ -1,0 +1,196 @@
+"""How each binding of the graph works on flat activations: where its values lie, and what computes them."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from .._tvm import relax
+from ..kernels import flat
+from ..kernels.frame import Flat, Window
+from .layout import Layout, Value, images
+
+
+@dataclass(frozen=True)
+class Step(ABC):
+    """One binding: `output = call`. `result` is the output's flat form; None: it comes out plain."""
+
+    output: object
+    call: object
+    result: Value | None
+
+    @abstractmethod
+    def place(self, layout: Layout) -> None:
+        """Say which values share a frame and what margins this step reads."""
+
+    @abstractmethod
+    def emit(self, emission) -> None:
+        """Compute the output: emission.set_flat(self, x) or emission.set_plain(var, x)."""
+
+
+@dataclass(frozen=True)
+class PlainStep(Step):
+    """Runs as TVM's own code on plain tensors."""
+
+    def place(self, layout):
+        pass
+
+    def emit(self, emission):
+        emission.set_plain(self.output, emission.builder.emit(emission.on_plain(self.call)))
+
+
+@dataclass(frozen=True)
+class ElementwiseStep(Step):
+    """Zero in, zero out, so margins stay zero: the same Relax operator over whole flat activations."""
+
+    inputs: tuple[Value, ...]
+
+    def place(self, layout):
+        layout.join([layout.add(value) for value in (self.result, *self.inputs)])
+
+    def emit(self, emission):
+        tensors = [emission.flat(value) for value in self.inputs]
+        numbers = [a for a in self.call.args if not isinstance(a.ty, relax.TensorType)]
+        call = relax.Call(self.call.op, tensors + numbers, self.call.attrs)
+        emission.set_flat(self, emission.builder.emit(call))
+
+
+@dataclass(frozen=True)
+class PoolStep(Step):
+    """Max and average pooling of images of any rank."""
+
+    source: Value
+    window: Window
+
+    def place(self, layout):
+        layout.add(self.result)
+        layout.touch(layout.add(self.source), self.window.extent)
+
+    def emit(self, emission):
+        source, dest = emission.place(self.source), emission.place(self.result)
+        name = self.call.op.name.rpartition(".")[2]
+        if "max" in name:
+            kernel = flat.max_pool(dest, source, self.window)
+        else:
+            kernel = flat.avg_pool(dest, source, self.window, bool(self.call.attrs.count_include_pad))
+        x = emission.flat(self.source)
+        emission.set_flat(self, emission.kernel(name, kernel, [x], dest.length))
+
+
+@dataclass(frozen=True)
+class ConcatStep(Step):
+    """Channels one after the other are rows one after the other."""
+
+    inputs: tuple[Value, ...]
+
+    def place(self, layout):
+        layout.join([layout.add(value) for value in (self.result, *self.inputs)])
+
+    def emit(self, emission):
+        head, *rest = self.inputs
+        x, channels = emission.flat(head), head.channels
+        frame, size = emission.place(self.result).frame, self.result.size
+        for tail in rest:
+            pieces = [Flat(frame, n, size) for n in (channels, tail.channels)]
+            channels += tail.channels
+            both = Flat(frame, channels, size)
+            kernel = flat.concat(both, *pieces)
+            x = emission.kernel("concat", kernel, [x, emission.flat(tail)], both.length)
+        emission.set_flat(self, x)
+
+
+@dataclass(frozen=True)
+class MeanStep(Step):
+    """The mean over all pixels, straight from the flat layout to a plain tensor."""
+
+    source: Value
+
+    def place(self, layout):
+        layout.add(self.source)
+
+    def emit(self, emission):
+        source = emission.place(self.source)
+        length = source.frame.batch * source.channels
+        mean = emission.kernel("mean", flat.mean(source), [emission.flat(self.source)], length)
+        emission.set_plain(self.output, emission.reshape(mean, emission.shape(self.output)))
+
+
+def flat_step(output, call, is_flat) -> Step | None:
+    """The step of an operator between layers if it can work on flat images; None: it runs plain.
+
+    `is_flat(var)` tells whether a layer or a step before has left its result flat.
+    """
+    if not isinstance(call, relax.Call) or not hasattr(call.op, "name"):
+        return None
+    tensors = _tensors(call)
+    if not any(is_flat(x) for x in tensors):
+        return None
+    build = _BUILDERS.get(call.op.name)
+    if build is None or any(len(x.ty.shape) < 3 for x in tensors):
+        return None
+    return build(output, call, tuple(_images(x) for x in tensors))
+
+
+def _elementwise(output, call, inputs):
+    if len({value.size + (value.channels, value.batch) for value in inputs}) > 1:
+        return None
+    if call.op.name == "relax.clip":
+        low, high = (float(a.value) for a in call.args[1:])
+        if not low <= 0 <= high:
+            return None
+    return ElementwiseStep(output, call, _images(output), inputs)
+
+
+def _pool(output, call, inputs):
+    if call.attrs.ceil_mode and "avg" in call.op.name:
+        return None
+    attrs = call.attrs
+    rank = len(attrs.pool_size)
+    lead = 3 - rank
+    window = Window(
+        kernel=(1,) * lead + tuple(int(n) for n in attrs.pool_size),
+        stride=(1,) * lead + tuple(int(n) for n in attrs.strides),
+        before=(0,) * lead + tuple(int(n) for n in attrs.padding[:rank]),
+        dilation=(1,) * lead + tuple(int(n) for n in attrs.dilation),
+    )
+    return PoolStep(output, call, _images(output), inputs[0], window)
+
+
+def _concat(output, call, inputs):
+    return ConcatStep(output, call, _images(output), inputs) if int(call.attrs.axis) == 1 else None
+
+
+def _mean(output, call, inputs):
+    rank = len(call.args[0].ty.shape)
+    axes = sorted(int(axis) % rank for axis in call.attrs.axis or range(rank))
+    return MeanStep(output, call, None, inputs[0]) if axes == list(range(2, rank)) else None
+
+
+def _adaptive_mean(output, call, inputs):
+    is_global = all(int(n) == 1 for n in output.ty.shape[2:])
+    return MeanStep(output, call, None, inputs[0]) if is_global else None
+
+
+_BUILDERS = {
+    **{f"relax.nn.{kind}_pool{rank}d": _pool for kind in ("max", "avg") for rank in (1, 2, 3)},
+    **{f"relax.nn.adaptive_avg_pool{rank}d": _adaptive_mean for rank in (1, 2, 3)},
+    **{
+        f"relax.{name}": _elementwise
+        for name in ("add", "subtract", "multiply", "nn.relu", "clip", "tanh", "abs", "negative")
+    },
+    "relax.concat": _concat,
+    "relax.mean": _mean,
+}
+
+
+def _tensors(call) -> list:
+    """The tensor arguments of a call; those of a tuple one by one."""
+    found = []
+    for argument in call.args:
+        if isinstance(argument, relax.Tuple):
+            found += list(argument.fields)
+        elif isinstance(argument.ty, relax.TensorType):
+            found.append(argument)
+    return found
+
+
+def _images(var) -> Value:
+    return images(var.name, tuple(int(n) for n in var.ty.shape))

@@ -1,0 +1,59 @@
+"""The private function that holds one layer: how it is written and what can be read from it."""
+
+from .._tvm import relax, tvm
+from .activation import FORMS
+from .evaluate import shape_of
+from .layer_call import LayerCall, layer_call
+
+LAYER = "sparsetvm.layer"
+KIND = "sparsetvm.kind"
+EPILOGUE = "sparsetvm.epilogue"
+
+
+def layer_function(name: str, layer: LayerCall, epilogue: tuple[str, ...] = ()) -> relax.Function:
+    """A function of (x, weight, bias?, residual?) that computes `layer` and then its epilogue.
+
+        R.func_attr({"sparsetvm.layer": "conv", "sparsetvm.kind": "conv2d", "sparsetvm.epilogue": ["relu"]})
+        lv = R.nn.conv2d(x, weight, ...)
+        gv = R.nn.relu(lv)
+    """
+    x, weight = relax.Var("x", layer.data.ty), relax.Var("weight", layer.weight.ty)
+    params, bias = [x, weight], None
+    if "bias" in epilogue:
+        bias = relax.Var("bias", relax.TensorType(shape_of(layer.weight)[:1], "float32"))
+        params.append(bias)
+    if "add" in epilogue:
+        params.append(relax.Var("residual", layer.call.ty))
+    builder = relax.BlockBuilder()
+    attrs = {LAYER: name, KIND: layer.kind, EPILOGUE: list(epilogue)}
+    with builder.function("layer", params, attrs, private=True):
+        with builder.dataflow():
+            y = layer.compute(builder.emit, x, weight, bias)
+            if "add" in epilogue:
+                y = builder.emit(relax.op.add(y, params[-1]))
+            if epilogue and epilogue[-1] in FORMS:
+                y = builder.emit(FORMS[epilogue[-1]](y))
+            y = builder.emit_output(y)
+        builder.emit_func_output(y)
+    return builder.get()["layer"]
+
+
+def called_function(module: tvm.IRModule, expr: relax.Expr) -> relax.Function | None:
+    """The layer's function that `expr` calls, if it calls one."""
+    if isinstance(expr, relax.Call) and isinstance(expr.op, tvm.ir.GlobalVar):
+        function = module[expr.op]
+        if function.attrs is not None and LAYER in function.attrs:
+            return function
+    return None
+
+
+def layer_of(function: relax.Function) -> LayerCall:
+    """The convolution or linear layer inside a layer's function."""
+    (block,) = function.body.blocks
+    bound = {binding.var: binding.value for binding in block.bindings}
+    layers = (layer_call(expr, bound.get) for expr in bound.values())
+    return next(layer for layer in layers if layer is not None)
+
+
+def epilogue_of(function: relax.Function) -> tuple[str, ...]:
+    return tuple(str(step) for step in function.attrs[EPILOGUE])

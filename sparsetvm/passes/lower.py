@@ -1,0 +1,192 @@
+"""Give every marked layer its kernel, and let what lies between layers work on flat activations too."""
+
+import re
+
+import numpy as np
+
+from .._tvm import relax, tvm
+from ..frontends.imported import Imported
+from ..ir.layer import Layer
+from ..kernels import flat
+from ..kernels.frame import Flat
+from ..kernels.gather_gemm import GatherGemm, gather_gemm
+from ..targets.target import Target
+from . import pack
+from .block import Block, substitute, variables
+from .flat_steps import PlainStep, Step, flat_step
+from .layer_step import layer_step
+from .layout import Layout, Value
+from .mark import layer_of_call
+
+EVERY_PIXEL = ((0, 0, 0),)
+
+
+def lower(program: Imported, layers: tuple[Layer, ...], target: Target) -> Imported:
+    """Marked calls and what lies between them become kernels on flat activations.
+
+        y = features_0(x, features.0.weight, features.0.bias)     # sparsetvm.layer = "features.0"
+        z = R.nn.max_pool2d(y)
+        -->
+        x_flat = R.call_tir(from_plain, (x,))
+        y_flat = R.call_tir(gather_gemm, (x_flat, features.0.values, .offset, .row, .bias, mask))
+        z_flat = R.call_tir(max_pool2d, (y_flat,))
+        z = R.call_tir(to_plain, (z_flat,))
+
+    Kernels come out unscheduled; the packed constants take the place of the weights.
+    """
+    steps = _steps(program.module, {layer.name: layer for layer in layers})
+    layout = Layout()
+    for step in steps:
+        step.place(layout)
+    return _Emission(program, layout, target).run(steps)
+
+
+def _steps(module, layers: dict[str, Layer]) -> list[Step]:
+    """Every binding of main as a step, in order."""
+    steps: list[Step] = []
+    flat_vars: set[str] = set()
+    for var, expr in Block.of(module).bindings.items():
+        name = layer_of_call(module, expr)
+        if name is not None:
+            step = layer_step(var, expr, layers[name])
+        else:
+            step = flat_step(var, expr, lambda x: x.name in flat_vars)
+        if step is None:
+            step = PlainStep(var, expr, None)
+        elif step.result is not None:
+            flat_vars.add(var.name)
+        steps.append(step)
+    return steps
+
+
+class _Emission:
+    """The function under construction: each value in the forms that someone asked for."""
+
+    def __init__(self, program: Imported, layout: Layout, target: Target):
+        self.target = target
+        self.builder = relax.BlockBuilder()
+        self._program, self._layout = program, layout
+        self._main = Block.of(program.module)
+        self._arrays: dict[str, np.ndarray] = {}
+        self._parameters: dict[str, relax.Var] = {}
+        self._plain: dict[str, object] = {}
+        self._flat: dict[str, object] = {}
+        self._values: dict[str, tuple[Value, tuple[int, ...]]] = {}
+        self._kernels: dict[object, object] = {}
+
+    def run(self, steps: list[Step]) -> Imported:
+        inputs = [relax.Var(var.name, var.ty) for var in self._main.inputs]
+        self._plain = {var.name: var for var in inputs}
+        self._named = {
+            var.name: name for var, name in zip(self._main.weights, self._program.parameters)
+        }
+        with self.builder.function("main", attrs={"num_input": len(inputs)}):
+            with self.builder.dataflow():
+                for step in steps:
+                    step.emit(self)
+                result = self.builder.emit_output(self.on_plain(self._main.result))
+            parameters = list(self._parameters.values())
+            self.builder.emit_func_output(result, inputs + parameters)
+        return Imported(
+            module=self.builder.get(),
+            arrays=self._arrays,
+            parameters=tuple(self._parameters),
+            inputs=self._program.inputs,
+            source=self._program.source,
+        )
+
+    # what steps ask for
+
+    def array(self, name: str) -> np.ndarray:
+        return self._program.arrays[name]
+
+    def shape(self, var) -> tuple[int, ...]:
+        return tuple(int(n) for n in var.ty.shape)
+
+    def place(self, value: Value) -> Flat:
+        return self._layout.flat(value)
+
+    def constant(self, name: str, array: np.ndarray):
+        """A named array as a parameter of main."""
+        if name not in self._parameters:
+            ty = relax.TensorType(array.shape, str(array.dtype))
+            self._parameters[name] = relax.Var(re.sub(r"\W", "_", name), ty)
+            self._arrays[name] = array
+        return self._parameters[name]
+
+    def mask(self, dest: Flat, lanes: int):
+        pitch = "x".join(map(str, (dest.frame.batch, *dest.frame.pitch)))
+        size = "x".join(map(str, dest.size))
+        return self.constant(f"mask.{size}.in.{pitch}.{lanes}", pack.border_mask(dest, lanes))
+
+    def flat(self, value: Value):
+        """The value as a flat activation, converted on first demand."""
+        if value.name not in self._flat:
+            self._flat[value.name] = self.convert(value, value, (1, 1, 1), EVERY_PIXEL)
+        return self._flat[value.name]
+
+    def plain(self, var: str):
+        """The variable as a plain tensor, converted on first demand."""
+        if var in self._named:
+            name = self._named[var]
+            return self.constant(name, self._program.arrays[name])
+        if var not in self._plain:
+            value, shape = self._values[var]
+            source = self.place(value)
+            x = [self._flat[value.name]]
+            y = self.kernel("to_plain", flat.to_plain(source), x, int(np.prod(shape)))
+            self._plain[var] = self.reshape(y, shape)
+        return self._plain[var]
+
+    def convert(self, value: Value, to: Value, stride, phases):
+        """`value` laid out as `to`: from its flat form if there is one, else from the plain tensor."""
+        dest = self.place(to)
+        if value.name in self._flat:
+            kernel = flat.from_flat(dest, self.place(value), stride, phases)
+            return self.kernel("from_flat", kernel, [self._flat[value.name]], dest.length)
+        kernel = flat.from_plain(dest, value.channels, value.size, stride, phases)
+        length = value.batch * value.channels * int(np.prod(value.size))
+        x = self.reshape(self.plain(value.var), (length,))
+        return self.kernel("from_plain", kernel, [x], dest.length)
+
+    def gather_gemm(self, shape: GatherGemm, dest: Flat, args: list):
+        """The layer's kernel; layers of one shape share it."""
+        margins = {
+            "guard": dest.frame.guard,
+            "row": dest.frame.row,
+            "channels": dest.channels,
+            "lanes": shape.lanes,
+        }
+        key = (shape, *margins.values())
+        if key not in self._kernels:
+            function = gather_gemm(shape).with_attr("sparsetvm.margins", margins)
+            self._kernels[key] = self._add(function, "gather_gemm")
+        return self._call(self._kernels[key], args, dest.length)
+
+    def kernel(self, name: str, function, args: list, length: int):
+        return self._call(self._add(function, name), args, length)
+
+    def reshape(self, x, shape: tuple[int, ...]):
+        return self.builder.emit(relax.op.reshape(x, shape))
+
+    def on_plain(self, expr):
+        """`expr` of the old function on the new one's plain tensors."""
+        return substitute(expr, {var: self.plain(var.name) for var in variables(expr)})
+
+    # what steps leave behind
+
+    def set_flat(self, step, x) -> None:
+        self._flat[step.result.name] = x
+        self._values[step.output.name] = (step.result, self.shape(step.output))
+
+    def set_plain(self, var, x) -> None:
+        self._plain[var.name] = x
+
+    def _add(self, function, name: str):
+        """A private function of the module; TVMScript called it "main"."""
+        return self.builder.add_func(function.without_attr("global_symbol"), name)
+
+    def _call(self, function, args: list, length: int):
+        return self.builder.emit(
+            relax.call_tir(function, args, out_ty=relax.TensorType((length,), "float32"))
+        )

@@ -1,0 +1,141 @@
+"""Mark layers: what can run sparse becomes a function with its name, and is read back as records."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+
+from .._tvm import relax, tvm
+from ..frontends.imported import Imported
+from ..ir.layer import DenseOp, Layer
+from ..sparsity.dense import Dense
+from ..sparsity.plan import Plan
+from .block import Block, Rewrite
+from .evaluate import operator_name, shape_of
+from .layer_call import LayerCall, layer_call
+from .layer_function import (
+    KIND,
+    LAYER,
+    called_function,
+    epilogue_of,
+    layer_function,
+    layer_of,
+)
+from .weights import stem
+
+
+def mark(program: Imported) -> Imported:
+    """Give each convolution and linear layer a private function that carries its name.
+
+        def main(x, features.0.weight):
+            y = R.nn.conv2d(x, features.0.weight, padding=[1, 1, 1, 1])
+        -->
+        def features_0(x, weight):                      # sparsetvm.layer = "features.0"
+            y = R.nn.conv2d(x, weight, padding=[1, 1, 1, 1])
+        def main(x, features.0.weight):
+            y = features_0(x, features.0.weight)
+
+    Assumes the form that canonicalise leaves. A weight used twice makes features.0 and features.0@2.
+    """
+    rewrite = Rewrite(program.module)
+    weights = set(rewrite.old.weights)
+    seen: Counter[str] = Counter()
+
+    def give_function(_: relax.Var, expr: relax.Expr) -> relax.Expr:
+        layer = layer_call(expr, rewrite.bound)
+        if layer is None or _why_dense(expr, layer, weights):
+            return expr
+        name = stem(layer.weight.name)
+        seen[name] += 1
+        name += f"@{seen[name]}" if seen[name] > 1 else ""
+        function = rewrite.add_function(layer_function(name, layer), name)
+        return relax.Call(function, [layer.data, layer.weight])
+
+    return replace(program, module=rewrite(give_function))
+
+
+def layer_of_call(module: tvm.IRModule, expr: relax.Expr) -> str | None:
+    """The name of the layer that `expr` calls, if it calls one."""
+    function = called_function(module, expr)
+    return None if function is None else str(function.attrs[LAYER])
+
+
+def layers_of(program: Imported, plan: Plan) -> tuple[tuple[Layer, ...], tuple[DenseOp, ...]]:
+    """A record of each marked layer, in order, and of each convolution and matmul that was not taken."""
+    block = Block.of(program.module)
+    weights = set(block.weights)
+    layers, dense_ops = [], []
+    for var, expr in block.bindings.items():
+        function = called_function(program.module, expr)
+        if function is not None:
+            layers.append(_record(expr, function, program.arrays, plan))
+            continue
+        reason = _why_dense(expr, layer_call(expr, block.bindings.get), weights)
+        if reason:
+            dense_ops.append(_dense_op(var, expr, reason, block))
+    return tuple(layers), tuple(dense_ops)
+
+
+def _why_dense(expr: relax.Expr, layer: LayerCall | None, weights: set[relax.Var]) -> str | None:
+    """Why a convolution or matmul is left as it is; None: it is a layer to mark, or neither of them."""
+    operator = operator_name(expr)
+    if "transpose" in operator and operator.startswith("relax.nn.conv"):
+        return "transposed convolution"
+    if layer is None:
+        return "no constant weight" if operator == "relax.matmul" else None
+    if layer.weight not in weights:
+        return "weight computed at run time"
+    dtypes = {str(x.ty.dtype) for x in (layer.data, layer.weight, expr)} - {"float32"}
+    if dtypes:
+        return f"dtype {dtypes.pop()}"
+    if layer.kind != "linear":
+        attrs = expr.attrs
+        if not attrs.data_layout.startswith("NC") or not attrs.kernel_layout.startswith("OI"):
+            return f"layout {attrs.data_layout}, {attrs.kernel_layout}"
+        if attrs.out_layout != attrs.data_layout:
+            return f"layout {attrs.data_layout} to {attrs.out_layout}"
+        if attrs.groups != 1:
+            is_depthwise = attrs.groups == shape_of(layer.data)[1]
+            return "depthwise" if is_depthwise else f"{attrs.groups} groups"
+    return None
+
+
+def _record(
+    call: relax.Call, function: relax.Function, arrays: dict[str, np.ndarray], plan: Plan
+) -> Layer:
+    name, kind = str(function.attrs[LAYER]), str(function.attrs[KIND])
+    epilogue, layer = epilogue_of(function), layer_of(function)
+    x, weight, *rest = call.args
+    array = arrays[weight.name]
+    structure = plan.structure_for(name.partition("@")[0], kind, array.shape)
+    kernel = array.shape[2:]
+    stride, padding, dilation = (), (), ()
+    if kernel:
+        attrs, rank = layer.call.attrs, len(kernel)
+        stride = tuple(int(n) for n in attrs.strides)
+        dilation = tuple(int(n) for n in attrs.dilation)
+        sides = [int(n) for n in attrs.padding]
+        padding = tuple(zip(sides[:rank], sides[rank:], strict=True))
+    return Layer(
+        name=name,
+        kind=kind,
+        weight=weight.name,
+        bias=rest[0].name if "bias" in epilogue else None,
+        input_shape=shape_of(x),
+        output_shape=shape_of(call),
+        kernel=kernel,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        epilogue=epilogue,
+        structure=structure,
+        weight_shape=array.shape,
+        parameters=array.size if isinstance(structure, Dense) else int(np.count_nonzero(array)),
+    )
+
+
+def _dense_op(var: relax.Var, expr: relax.Call, reason: str, block: Block) -> DenseOp:
+    """Named after its weight where it has one."""
+    operator = operator_name(expr).removeprefix("relax.")
+    weight = next((arg for arg in expr.args if arg in block.weights), None)
+    return DenseOp(var.name if weight is None else stem(weight.name), operator, reason)

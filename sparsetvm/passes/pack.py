@@ -1,0 +1,51 @@
+"""Turn a layer's dense weight with zeros into the constants that its kernel reads."""
+
+import numpy as np
+
+from ..ir.layer import Layer
+from ..kernels.frame import Flat, Window
+from ..sparsity.packed import Packed
+
+
+def window_of(layer: Layer) -> Window:
+    """The layer's window with leading ones: every layer is seen as three-dimensional."""
+    lead = 3 - len(layer.kernel)
+    return Window(
+        kernel=(1,) * lead + layer.kernel,
+        stride=(1,) * lead + layer.stride,
+        before=(0,) * lead + tuple(before for before, _ in layer.padding),
+        dilation=(1,) * lead + layer.dilation,
+    )
+
+
+def offsets(packed: Packed, window: Window, source: Flat) -> np.ndarray:
+    """int32 [G, N, K]: where lane 0 of each column lies in the input activation.
+
+    column = (channel, kernel position)  ->  guard + (channel, phase) * row + shift
+    """
+    positions = len(window.taps)
+    phase_of = {phase: i for i, phase in enumerate(window.phases)}
+    phase = np.array([phase_of[phase] for phase, _ in window.taps])
+    shift = np.array([shift for _, shift in window.taps]) @ np.array(source.frame.strides[1:])
+    channel, position = np.divmod(packed.columns, positions)
+    row = channel * len(window.phases) + phase[position]
+    return (source.frame.guard + row * source.frame.row + shift[position]).astype(np.int32)
+
+
+def output_rows(packed: Packed, dest: Flat) -> np.ndarray:
+    """int32 [G, B]: where lane 0 of each filter lies in the output activation."""
+    return (dest.frame.guard + packed.filters * dest.frame.row).astype(np.int32)
+
+
+def group_bias(packed: Packed, bias: np.ndarray | None) -> np.ndarray:
+    """float32 [G, B]."""
+    if bias is None:
+        return np.zeros(packed.filters.shape, np.float32)
+    return np.ascontiguousarray(bias[packed.filters], np.float32)
+
+
+def border_mask(dest: Flat, lanes: int) -> np.ndarray:
+    """float32 [lanes]: 1 where a lane is a pixel."""
+    mask = np.zeros(max(lanes, dest.positions), np.float32)
+    mask[dest.index.ravel()] = 1
+    return mask[:lanes]

@@ -1,0 +1,57 @@
+"""Every pass in order, from a marked graph to code; read this first."""
+
+import logging
+from pathlib import Path
+
+from .._tvm import relax, tvm
+from ..frontends.imported import Imported
+from ..ir.layer import Layer
+from ..targets.target import Target
+from .canonicalise import canonicalise
+from .fuse import fuse
+from .lower import lower
+from .mark import mark
+from .schedule import schedule
+
+log = logging.getLogger(__name__)
+
+
+def to_layers(program: Imported) -> Imported:
+    """From a front end's graph to one whose layers are functions of their own, named and with their epilogues."""
+    program = canonicalise(program)  # batch norm and padding go into the convolutions
+    program = mark(program)  # each convolution and linear layer becomes a function with its name
+    return fuse(program)  # bias, residual add and activation go into it; after mark
+
+
+def to_code(
+    program: Imported, layers: tuple[Layer, ...], target: Target, dump: Path | None = None
+) -> Imported:
+    """From marked layers to a module that TVM can build; `dump` is a folder for the module after each phase."""
+    _dump(program.module, dump, "0-marked")
+    # Phase 1. layers and what lies between them, on flat activations
+    program = lower(program, layers, target)
+    _dump(program.module, dump, "1-lowered")
+    # Phase 2. fast kernels
+    module = schedule(program.module, target)
+    _dump(module, dump, "2-scheduled")
+    # Phase 3. the rest of the graph, by TVM's own passes: tvm.compile alone would not fuse
+    with tvm.target.Target(dict(target.tvm)):
+        module = tvm.ir.transform.Sequential(
+            [
+                relax.transform.LegalizeOps(),
+                relax.transform.AnnotateTIROpPattern(),
+                relax.transform.FoldConstant(),
+                relax.transform.FuseOps(),
+                relax.transform.FuseTIR(),
+                relax.transform.DeadCodeElimination(),
+            ]
+        )(module)
+    _dump(module, dump, "3-fused")
+    return Imported(module, program.arrays, program.parameters, program.inputs, program.source)
+
+
+def _dump(module, folder: Path | None, name: str) -> None:
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.py").write_text(module.script())
+        log.info("wrote %s", folder / f"{name}.py")

@@ -1,0 +1,48 @@
+"""Make every kernel fast: the schedule of its target, then zeros in the margins it does not write."""
+
+import tvm_ffi
+
+from .._tvm import s_tir, tirx
+from ..kernels.margins import with_zero_margins
+from ..schedules import find
+from ..schedules.pick import Default
+from ..targets.target import Target
+
+
+def schedule(module, target: Target):
+    """Unscheduled kernels, known by their margins, become scheduled ones.
+
+        for g, b, s, n, k in T.grid(...): with T.sblock("gather_gemm"): ...
+        -->
+        for tile_group in T.parallel(...): for column: unrolled filters x vectors x lanes
+    """
+    scheduled = {}
+    for name, function in module.functions_items():
+        if isinstance(function, tirx.PrimFunc):
+            if "sparsetvm.margins" in function.attrs:
+                function = _scheduled(function, target)
+            scheduled[name] = _serial(function) if target.threads == 1 else function
+    for name, function in scheduled.items():
+        module.update_func(name, function)
+    return module
+
+
+def _scheduled(function, target: Target):
+    sch = s_tir.Schedule(function)
+    find("gather_gemm", target)(sch, Default(target))
+    margins = {name: int(value) for name, value in function.attrs["sparsetvm.margins"].items()}
+    done = with_zero_margins(sch.mod["main"], **margins)
+    for attr in ("sparsetvm.margins", "global_symbol"):  # a schedule's module calls it "main"
+        done = done.without_attr(attr)
+    return done.with_attr("tirx.is_scheduled", True)
+
+
+def _serial(function):
+    """The same function on one thread: a parallel loop costs 14 us even when it has nobody to share with."""
+
+    def serial(loop):
+        if loop.kind != tirx.ForKind.PARALLEL:
+            return loop
+        return tirx.For(loop.loop_var, loop.min, loop.extent, tirx.ForKind.SERIAL, loop.body)
+
+    return function.with_body(tvm_ffi.structural_map(function.body, (tirx.For, serial), order="post"))

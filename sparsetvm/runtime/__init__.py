@@ -1,0 +1,7 @@
+"""Compiled nets: kept in artifacts, run by engines."""
+
+from .artifact import Artifact as Artifact
+from .engine import Engine as Engine, load as load
+from .manifest import LayerFacts as LayerFacts, Manifest as Manifest, Step as Step
+from .manifest import TensorSpec as TensorSpec
+from .profile import Profile as Profile

@@ -1,0 +1,214 @@
+"""A compiled net that runs: numpy arrays or torch tensors in, the same kind out."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._tvm import relax, tvm
+from ..errors import FileError, InputError, TargetError
+from ..targets.cpu import allowed_cpus, device_name, extensions, host
+from .artifact import ALIGNMENT, Artifact, aligned
+from .manifest import Manifest, TensorSpec
+from .profile import Profile, StepTime, spread
+from .threads import use_threads
+
+
+def load(artifact: str | Path | Artifact) -> "Engine":
+    """An engine for an artifact, or for the file that holds one."""
+    return Engine(artifact if isinstance(artifact, Artifact) else Artifact.load(artifact))
+
+
+class Engine:
+    """Runs one net; for one caller at a time, so give each thread an engine of its own.
+
+    y = engine(x)                  # one input
+    y = engine([a, b])             # several, in order
+    y = engine({"a": a, "b": b})   # or by name
+    """
+
+    def __init__(self, artifact: Artifact):
+        self.manifest = artifact.manifest
+        _check_runs_here(self.manifest)
+        self._weights = [_to_tvm(artifact.weights[name]) for name in self.manifest.weights]
+        self._machine = relax.VirtualMachine(_load_library(artifact.library), tvm.cpu())
+        self._main = self._machine["main"]
+        self._own: dict[str, np.ndarray] = {}
+
+    def __call__(self, x: Any) -> Any:
+        """One run. Contiguous inputs that lie at 64 bytes, as torch's do, are not copied."""
+        arrays, is_torch = self._arrays(x)
+        outputs = self._run([_to_tvm(array) for array in arrays])
+        if is_torch:
+            outputs = [sys.modules["torch"].from_numpy(output) for output in outputs]
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def profile(self, x: Any, repeats: int = 20, warmup: int = 2) -> Profile:
+        """The time of a whole run and of each of its steps, over so many runs of `x`."""
+        if repeats < 1:
+            raise InputError(f"repeats must be 1 or more; got {repeats}")
+        inputs = [_to_tvm(array) for array in self._arrays(x)[0]]
+        for _ in range(warmup):
+            self._run(inputs)
+        total = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            self._run(inputs)
+            total.append(time.perf_counter() - start)
+        calls = [self._timed_calls(inputs) for _ in range(repeats)]
+        layers = {layer.name: layer for layer in self.manifest.layers}
+        return Profile(
+            device=device_name(),
+            threads=min(self.manifest.threads, len(allowed_cpus())),
+            repeats=repeats,
+            total=spread(total),
+            steps=tuple(
+                StepTime(step.name, step.kernel, spread(seconds), layers.get(step.name))
+                for step, seconds in zip(self.manifest.steps, zip(*calls), strict=True)
+            ),
+        )
+
+    def _run(self, inputs: Sequence[tvm.runtime.Tensor]) -> list[np.ndarray]:
+        use_threads(self.manifest.threads)
+        result = self._main(*inputs, *self._weights)
+        outputs = [result] if isinstance(result, tvm.runtime.Tensor) else list(result)
+        kept = {tensor.data_ptr() for tensor in (*inputs, *self._weights)}
+        return [
+            # numpy() copies: an output that is an input or a weight must not change with it
+            output.numpy() if output.data_ptr() in kept else np.from_dlpack(output)
+            for output in outputs
+        ]
+
+    def _timed_calls(self, inputs: Sequence[tvm.runtime.Tensor]) -> list[float]:
+        """Seconds of each kernel call of one run; the clock itself adds less than 1 us to each."""
+        kernels: list[str] = []
+        seconds: list[float] = []
+        start = 0.0
+
+        def clock(_function, name, is_before, _result, *_arguments):
+            nonlocal start
+            if is_before:
+                start = time.perf_counter()
+            elif not name.startswith("vm.builtin."):  # allocation and the like, by TVM's naming
+                seconds.append(time.perf_counter() - start)
+                kernels.append(name)
+            return relax.VMInstrumentReturnKind.NO_OP
+
+        self._machine.set_instrument(clock)
+        try:
+            self._run(inputs)
+        finally:
+            self._machine.set_instrument(None)
+        assert kernels == [step.kernel for step in self.manifest.steps], "the manifest's steps lie"
+        return seconds
+
+    def _arrays(self, x: Any) -> tuple[list[np.ndarray], bool]:
+        """The inputs in order, as numpy arrays that TVM can take; and whether they came from torch."""
+        values = self._in_order(x)
+        specs = self.manifest.inputs
+        kinds = {_is_torch(value, spec) for value, spec in zip(values, specs, strict=True)}
+        if len(kinds) == 2:
+            raise InputError("inputs are numpy arrays or torch tensors, all of one kind; got both")
+        arrays = [_to_numpy(value, spec) for value, spec in zip(values, specs, strict=True)]
+        ready = [self._ready(array, spec) for array, spec in zip(arrays, specs, strict=True)]
+        return ready, kinds == {True}
+
+    def _in_order(self, x: Any) -> list[Any]:
+        names = [spec.name for spec in self.manifest.inputs]
+        if isinstance(x, Mapping):
+            if set(x) != set(names):
+                raise InputError(
+                    f"the engine's inputs are {', '.join(names)}; got {', '.join(map(str, x))}"
+                )
+            return [x[name] for name in names]
+        values = list(x) if isinstance(x, list | tuple) else [x]
+        if len(values) != len(names):
+            raise InputError(
+                f"the engine takes {len(names)} input{'s' if len(names) > 1 else ''}"
+                f" ({', '.join(names)}); got {len(values)}"
+            )
+        return values
+
+    def _ready(self, array: np.ndarray, spec: TensorSpec) -> np.ndarray:
+        """The array itself where TVM can take it as it lies, else a copy in the engine's own memory."""
+        if _is_ready(array):
+            return array
+        if spec.name not in self._own:
+            self._own[spec.name] = aligned(spec.shape, spec.dtype)
+        np.copyto(self._own[spec.name], array)
+        return self._own[spec.name]
+
+
+def _is_torch(value: Any, spec: TensorSpec) -> bool:
+    if isinstance(value, np.ndarray):
+        return False
+    torch = sys.modules.get("torch")  # whoever has a tensor has imported it
+    if torch is not None and isinstance(value, torch.Tensor):
+        return True
+    raise InputError(
+        f"input {spec.name} is a {type(value).__name__}; give a numpy array or a torch tensor"
+    )
+
+
+def _to_numpy(value: Any, spec: TensorSpec) -> np.ndarray:
+    """The same numbers in the same memory, once shape and dtype are right."""
+    shape, dtype = tuple(value.shape), str(value.dtype).removeprefix("torch.")
+    if shape != spec.shape:
+        raise InputError(
+            f"input {spec.name} is {list(shape)}; the engine was compiled for {list(spec.shape)}\n"
+            f"  give it that shape, or compile again with example inputs of the new one"
+        )
+    if dtype != spec.dtype:
+        raise InputError(
+            f"input {spec.name} is {dtype}; the engine was compiled for {spec.dtype}\n"
+            f"  convert it first, or compile again with example inputs of {dtype}"
+        )
+    if isinstance(value, np.ndarray):
+        return value
+    if value.device.type != "cpu":
+        raise InputError(f"input {spec.name} is on {value.device}; move it: {spec.name}.cpu()")
+    return value.detach().numpy()
+
+
+def _to_tvm(array: np.ndarray) -> tvm.runtime.Tensor:
+    """The same memory where TVM can take it as it lies, else a copy."""
+    return tvm.runtime.from_dlpack(array) if _is_ready(array) else tvm.runtime.tensor(array)
+
+
+def _is_ready(array: np.ndarray) -> bool:
+    flags = array.flags
+    return flags.c_contiguous and flags.writeable and array.ctypes.data % ALIGNMENT == 0
+
+
+def _load_library(library: bytes):
+    """The library has a name only while it is opened; then the file is gone."""
+    with tempfile.TemporaryDirectory(prefix="sparsetvm-") as folder:
+        path = Path(folder) / "library.so"
+        try:
+            path.write_bytes(library)
+            return tvm.runtime.load_module(str(path))
+        except (OSError, RuntimeError) as err:
+            raise FileError(
+                f"the artifact's library cannot be opened: {str(err).strip().splitlines()[-1]}\n"
+                f"  compile the net on this machine, or set TMPDIR to a folder that may hold code"
+            ) from err
+
+
+def _check_runs_here(manifest: Manifest) -> None:
+    """Foreign instructions kill the process, and another TVM reads the library's bytecode wrongly."""
+    missing = set(manifest.features) - extensions(host())
+    if missing:
+        raise TargetError(
+            f"the artifact was compiled for {manifest.target} with {', '.join(sorted(missing))},"
+            f" which {device_name()} lacks\n"
+            f"  compile the net on this machine, or with --target cpu:{host()['mcpu']} on the other"
+        )
+    if manifest.versions["tvm"] != tvm.__version__:
+        raise FileError(
+            f"the artifact was compiled by TVM {manifest.versions['tvm']}; this is {tvm.__version__}\n"
+            f"  compile the net again"
+        )

@@ -1,0 +1,106 @@
+"""What an artifact says of itself: what it was compiled for, what it takes and gives, and its steps."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..errors import FileError
+
+FORMAT = "sparsetvm artifact"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kernel call of a run."""
+
+    kernel: str
+    """The function that is called; layers of one shape share it."""
+    name: str
+    """The layer's dotted name, or the operator's where no layer is behind it."""
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """One layer, as it was compiled."""
+
+    name: str
+    kind: str
+    structure: str
+    """In a reader's words: 'pattern(4 of 9, set of 8)'."""
+    rate: float
+    """How many times fewer operations than dense."""
+    operations: int
+    """Of the dense layer, an addition and a multiplication for each weight used."""
+    bytes: int
+    """Of the packed weights."""
+    form: str
+    """What runs: 'sparse', or 'dense' where that was measured to be faster."""
+    schedule: str
+    """'default', or the tuning record behind it."""
+    dense_ms: float | None = None
+    """Our own dense form, where it was measured on this target."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that an engine needs to know besides the library and the weights."""
+
+    target: str
+    features: tuple[str, ...]
+    """Vector extensions that the library may use; Target.features."""
+    threads: int
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    weights: tuple[str, ...]
+    """In the order in which the library's main takes them, after the inputs."""
+    steps: tuple[Step, ...]
+    """Every kernel call of one run, in order."""
+    layers: tuple[LayerFacts, ...]
+    versions: dict[str, str]
+    """Of sparsetvm and tvm, which wrote this."""
+    source: str = ""
+    """The net, for people: 'torch VGG', 'model.onnx'."""
+
+    def to_json(self) -> str:
+        return json.dumps({"format": FORMAT, "version": VERSION} | asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: str) -> "Manifest":
+        """The manifest that to_json wrote; `where` names its file in messages."""
+        try:
+            table = json.loads(text)
+            form, version = table.pop("format"), table.pop("version")
+            if (form, version) == (FORMAT, VERSION):
+                return cls(**{key: _read(key, value) for key, value in table.items()})
+        except (AttributeError, KeyError, TypeError, ValueError) as err:
+            raise FileError(f"{where}: its manifest cannot be read ({err})\n  {AGAIN}") from err
+        raise FileError(
+            f"{where} is {form} version {version}; this SparseTVM reads version {VERSION}\n"
+            f"  compile the net again, or use the SparseTVM that wrote it"
+        )
+
+
+AGAIN = "copy it again from where it was written, or compile the net again"
+
+_PARTS = {"inputs": TensorSpec, "outputs": TensorSpec, "steps": Step, "layers": LayerFacts}
+
+
+def _read(key: str, value: Any) -> Any:
+    """JSON knows lists and tables only; what is frozen holds tuples and records."""
+    if key in _PARTS:
+        return tuple(_PARTS[key](**{k: _tuple(v) for k, v in part.items()}) for part in value)
+    return _tuple(value)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

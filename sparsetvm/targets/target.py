@@ -1,0 +1,56 @@
+"""What code is generated for, how it becomes a library, where it runs, and which schedules fit it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..errors import TargetError
+from ..registry import Registry
+from .link import Linker
+
+if TYPE_CHECKING:
+    import tvm
+
+
+@dataclass(frozen=True)
+class Target:
+    """One device as the compiler sees it. Schedules follow from these numbers, not from a machine's name."""
+
+    name: str
+    """As the user wrote it: cpu, cpu:haswell."""
+    tvm: Mapping[str, object] = field(hash=False)
+    """What tvm.target.Target is made from."""
+    features: frozenset[str]
+    """Vector extensions that generated code may use; a device that lacks one cannot run it."""
+    lanes: int
+    """float32 numbers in one vector."""
+    registers: int
+    """Vector registers."""
+    threads: int
+    """Threads that a run may use; 1: kernels hold no parallel loop."""
+    l1: int
+    """Bytes of one core's first data cache."""
+    l2: int
+    """Bytes of one core's second cache."""
+    schedule_path: tuple[str, ...]
+    """Folders of schedules/, the most special first."""
+    linker: Linker
+    open_device: Callable[[], "tvm.runtime.Device"]
+
+
+Make = Callable[[str | None, int | None], Target]
+"""(variant, threads) -> Target; None: as this machine is."""
+
+targets: Registry[Make] = Registry("target", TargetError)
+
+
+def resolve(name: str, threads: int | None = None) -> Target:
+    """The target called `name`, with all cores of the device unless `threads` says how many.
+
+    cpu            the CPU of this machine
+    cpu:haswell    code for another CPU of its family, by LLVM's name
+    """
+    if threads is not None and threads < 1:
+        raise TargetError(f"threads must be 1 or more; got {threads}\n  leave it out for all cores")
+    kind, _, variant = name.partition(":")
+    return targets[kind](variant or None, threads)
