@@ -8,11 +8,11 @@ INSTALL = "pip install apache-tvm==0.27.0.post1 apache-tvm-ffi==0.1.14.post1"
 
 
 def wrong_tvm(tvm: str | None, ffi: str | None) -> str | None:
-    """Why these versions of TVM and apache-tvm-ffi will not do, with the next step; None when they do."""
+    """Why these versions of TVM and its ffi will not do, and the next step; None: they will."""
     if tvm is None:
         return f"TVM is not installed; {INSTALL}"
     if tvm.startswith("0.19."):
-        return f"TVM {tvm} speaks Relay, and this needs Relax; in an environment of its own: {INSTALL}"
+        return f"TVM {tvm} has Relay but not this Relax; in an environment of its own: {INSTALL}"
     if not tvm.startswith("0.27."):
         return f"TVM {tvm} is not 0.27, whose names this is written for; {INSTALL}"
     if ffi is None or not ffi.startswith("0.1.14."):
@@ -28,12 +28,14 @@ def _installed(package: str) -> str | None:
 
 
 # the wheel that carries TVM 0.19 goes by another name
-_reason = wrong_tvm(
-    _installed("apache-tvm") or _installed("xtc-tvm-python-bindings"), _installed("apache-tvm-ffi")
-)
+_tvm = _installed("apache-tvm") or _installed("xtc-tvm-python-bindings")
+_reason = wrong_tvm(_tvm, _installed("apache-tvm-ffi"))
 if _reason:
     raise TargetError(_reason)
 
-import tvm as tvm  # noqa: E402  after the check: the wrong one may not even load
-from tvm import relax as relax, s_tir as s_tir, te as te, tirx as tirx  # noqa: E402
-from tvm.script import tirx as T  # noqa: E402, F401
+# after the check: the wrong TVM may crash as it loads
+import tvm  # noqa: E402
+from tvm import relax, s_tir, te, tirx  # noqa: E402
+from tvm.script import tirx as T  # noqa: E402
+
+__all__ = ["T", "relax", "s_tir", "te", "tirx", "tvm"]

@@ -1,14 +1,15 @@
 """From a net to an artifact, the whole way on one page."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
 from ._tvm import tvm
+from .errors import ModelError
 from .frontends import read
 from .frontends.imported import Imported
-from .ir import verify
-from .ir.layer import LayerIR
+from .ir import LayerIR, verify
+from .passes.block import Block
+from .passes.evaluate import shape_of
 from .passes.mark import layers_of
 from .passes.pipeline import to_code, to_layers
 from .runtime.artifact import Artifact
@@ -16,17 +17,66 @@ from .runtime.build import build
 from .sparsity.plan import Plan
 from .targets import resolve
 
-log = logging.getLogger(__name__)
 
-
-def export(model: Any, example_inputs: Any = None, plan: Plan | str | Path | None = None) -> LayerIR:
+def export(
+    model: Any, example_inputs: Any = None, plan: Plan | str | Path | None = None
+) -> LayerIR:
     """A torch module, an ExportedProgram or an ONNX file as a LayerIR.
 
-    `plan` says which structure each layer's zeros follow (a Plan, its file or a ready plan's name);
-    without one every layer is dense. Raises ModelError where the net cannot be read, StructureError
-    where the weights do not follow the plan, PlanError where the plan names a layer that is not there.
+    `example_inputs` is a tensor or a tuple of them; ONNX files and ExportedPrograms have their own.
+    `plan` says which structure each layer's zeros follow: a Plan, its file or a ready plan's name;
+    without one every layer is dense. Raises ModelError where the net cannot be read or its weights
+    do not follow the plan, PlanError where the plan names a layer that is not there.
     """
     plan = plan if isinstance(plan, Plan) else Plan.load(plan or "dense")
     program = to_layers(read(model, example_inputs))
     layers, dense_ops = layers_of(program, plan)
-    ...
+    plan.check_matches(layer.name for layer in layers)
+    ir = LayerIR(
+        layers=layers,
+        dense_ops=dense_ops,
+        arrays={name: program.arrays[name] for name in program.parameters},
+        graph=tvm.ir.save_json(program.module),
+        inputs=program.inputs,
+        outputs=_outputs(program),
+        source=program.source,
+    )
+    verify(ir)
+    return ir
+
+
+def compile(
+    model: LayerIR | Any,
+    example_inputs: Any = None,
+    plan: Plan | str | Path | None = None,
+    target: str = "cpu",
+    threads: int | None = None,
+    dump: str | Path | None = None,
+) -> Artifact:
+    """A LayerIR, or whatever `export` takes, as an artifact for `target`.
+
+    `threads` is how many a run may use, all cores of the device by default. `dump` is a folder that
+    receives the module after each phase of the compiler.
+    """
+    ir = model if isinstance(model, LayerIR) else export(model, example_inputs, plan)
+    if model is ir:
+        if plan is not None:
+            raise ModelError(f"{ir.source} has its plan inside; export it again with the other plan")
+        verify(ir)
+    device = resolve(target, threads)
+    code = to_code(_program(ir), ir.layers, device, Path(dump) if dump else None)
+    return build(code, ir, device)
+
+
+def _program(ir: LayerIR) -> Imported:
+    """The graph of a LayerIR, as the passes take it."""
+    module = tvm.ir.load_json(ir.graph)
+    names = tuple(var.name for var in Block.of(module).weights)
+    return Imported(module, ir.arrays, names, ir.inputs, ir.source)
+
+
+def _outputs(program: Imported) -> tuple[tuple[tuple[int, ...], str], ...]:
+    """(shape, dtype) of each output."""
+    result = Block.of(program.module).result.ty
+    tensors = result.fields if hasattr(result, "fields") else [result]
+    return tuple((tuple(int(n) for n in ty.shape), str(ty.dtype)) for ty in tensors)

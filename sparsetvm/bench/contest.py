@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from .environments import install_line, interpreter
 from .measure import measure
 from .peers import Peer
 from .process import PeerFailed, PeerProcess
@@ -53,7 +52,9 @@ def contest(
         for contender in contenders:
             progress(f"loading {contender.name}")
             try:
-                process = running.enter_context(_start(contender, inputs, threads))
+                process = running.enter_context(
+                    PeerProcess(contender.name, contender.peer, contender.model, inputs, threads)
+                )
             except PeerFailed as reason:
                 outcomes[contender.name] = Outcome(skipped=str(reason))
                 continue
@@ -86,18 +87,11 @@ def relative_error(outputs: Sequence[np.ndarray], expected: Sequence[np.ndarray]
     return float("inf") if np.isnan(worst) else worst
 
 
-def _start(contender: Contender, inputs: Path, threads: int) -> PeerProcess:
-    peer = contender.peer
-    python = interpreter(peer)
-    if python is None:
-        raise PeerFailed(f"not installed (no {peer.environment}); install it: {install_line(peer)}")
-    return PeerProcess(contender.name, peer, python, contender.model, inputs, threads)
-
-
 def _agreement(contender: Contender, process: PeerProcess) -> Outcome:
-    error = relative_error(process.outputs(), contender.expected)
-    allowed = contender.peer.tolerance
-    disagrees = (
-        f"its outputs differ by {error:.1e} of the largest value, allowed are {allowed:.0e}"
-    )
-    return Outcome(None, error, process.version, skipped=disagrees if error > allowed else None)
+    error, allowed = relative_error(process.outputs(), contender.expected), contender.peer.tolerance
+    if error == float("inf"):
+        return Outcome(None, None, process.version, "its outputs have other shapes or are no numbers")
+    if error > allowed:
+        differs = f"its outputs differ by {error:.1e} of the largest value, allowed are {allowed:.0e}"
+        return Outcome(None, error, process.version, differs)
+    return Outcome(None, error, process.version)

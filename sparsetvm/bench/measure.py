@@ -17,6 +17,8 @@ SETTLE_SECONDS = 0.05
 """Before a block: threads of the engine before it may still spin for work."""
 RETRIES = 4
 """How often a disturbed block is tried again before it is given up."""
+PATIENCE = 4
+"""An engine gets no further block once it has taken so many times the seconds that were asked for."""
 OTHERS = 0.12
 """Cores that others may use beyond those that we leave free."""
 WAITED = 0.02
@@ -31,51 +33,19 @@ def measure(
     progress: Callable[[str], None] = log.info,
 ) -> dict[str, Timing | PeerFailed]:
     """About `seconds` of quiet runs for each engine; an engine that fails on the way gets its failure."""
-    rounds = max(1, round(seconds / BLOCK_SECONDS))
-    order, shuffle = list(processes), random.Random(seed).shuffle
-    runs: dict[str, int] = {}
-    quiet: dict[str, list[tuple[float, ...]]] = {name: [] for name in processes}
-    disturbed: dict[str, list[tuple[float, ...]]] = {name: [] for name in processes}
+    engines = {name: _Engine(process, threads) for name, process in processes.items()}
     failed: dict[str, PeerFailed] = {}
+    order, shuffle = list(engines), random.Random(seed).shuffle
+    rounds = max(1, round(seconds / BLOCK_SECONDS))
     for i in range(rounds):
         shuffle(order)
         for name in [name for name in order if name not in failed]:
             progress(f"round {i + 1} of {rounds}: {name}")
             try:
-                if name not in runs:
-                    runs[name] = _runs_per_block(processes[name])
-                for _ in range(1 + RETRIES):
-                    block, is_quiet = _block(processes[name], runs[name], threads)
-                    (quiet if is_quiet else disturbed)[name].append(block.ms)
-                    if is_quiet:
-                        break
+                engines[name].take_block(PATIENCE * seconds)
             except PeerFailed as failure:
                 failed[name] = failure
-    return {
-        name: failed.get(name) or summarise(quiet[name], disturbed[name]) for name in processes
-    }
-
-
-def _runs_per_block(process: PeerProcess) -> int:
-    (first,) = process.run(1).ms
-    return max(1, round(BLOCK_SECONDS * 1e3 / first))
-
-
-def _block(process: PeerProcess, runs: int, threads: int) -> tuple[Block, bool]:
-    """A block, and whether it had the cores that it needs to itself."""
-    time.sleep(SETTLE_SECONDS)
-    before, ours = activity(), time.process_time()
-    block = process.run(runs)
-    after, ours = activity(), time.process_time() - ours
-    if before is None or after is None:
-        return block, True
-    use = Use(
-        seconds=after.clock - before.clock,
-        others=after.busy - before.busy - block.cpu_seconds - ours,
-        stolen=after.stolen - before.stolen,
-        waited=block.waited_seconds,
-    )
-    return block, is_quiet(use, threads, free=cores() - threads)
+    return {name: failed.get(name) or engine.timing() for name, engine in engines.items()}
 
 
 @dataclass(frozen=True)
@@ -98,3 +68,49 @@ def is_quiet(use: Use, threads: int, free: int) -> bool:
         and use.stolen <= WAITED * use.seconds * threads
         and use.waited <= WAITED * use.seconds * threads
     )
+
+
+class _Engine:
+    """One engine's blocks so far, and the seconds that it took for them."""
+
+    def __init__(self, process: PeerProcess, threads: int):
+        self._process = process
+        self._threads = threads
+        self._runs: int | None = None
+        self._quiet: list[tuple[float, ...]] = []
+        self._disturbed: list[tuple[float, ...]] = []
+        self._spent = 0.0
+
+    def take_block(self, patience: float) -> None:
+        """One quiet block, or as many disturbed ones as retries and `patience` seconds allow."""
+        for _ in range(1 + RETRIES):
+            if self._spent > patience:
+                return
+            start = time.perf_counter()
+            block, quiet = self._block()
+            self._spent += time.perf_counter() - start
+            (self._quiet if quiet else self._disturbed).append(block.ms)
+            if quiet:
+                return
+
+    def timing(self) -> Timing:
+        return summarise(self._quiet, self._disturbed)
+
+    def _block(self) -> tuple[Block, bool]:
+        """A block, and whether it had the cores that it needs to itself."""
+        if self._runs is None:
+            (first,) = self._process.run(1).ms
+            self._runs = max(1, round(BLOCK_SECONDS * 1e3 / first))
+        time.sleep(SETTLE_SECONDS)
+        before, ours = activity(), time.process_time()
+        block = self._process.run(self._runs)
+        after, ours = activity(), time.process_time() - ours
+        if before is None or after is None:
+            return block, True
+        use = Use(
+            seconds=after.clock - before.clock,
+            others=after.busy - before.busy - block.cpu_seconds - ours,
+            stolen=after.stolen - before.stolen,
+            waited=block.waited_seconds,
+        )
+        return block, is_quiet(use, self._threads, free=max(cores() - self._threads, 0))

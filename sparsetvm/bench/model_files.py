@@ -6,43 +6,44 @@ from pathlib import Path
 import numpy as np
 import torch
 
-Inputs = tuple[torch.Tensor, ...]
+from .nets import Net
 
-
-def write_model(module: torch.nn.Module, inputs: Inputs, folder: Path, kind: str) -> Path:
-    """model.onnx or model.pt2 in `folder`, as `kind` (what a peer reads) asks."""
+def write_model(net: Net, folder: Path, kind: str) -> Path:
+    """model.onnx or model.pt2 in `folder`, as `kind` (what a peer reads) asks; taken if it is there."""
     path = folder / f"model.{kind}"
-    {"onnx": _write_onnx, "pt2": _write_exported}[kind](module, inputs, path)
+    if not path.exists():
+        folder.mkdir(exist_ok=True)
+        {"onnx": _write_onnx, "pt2": _write_exported}[kind](net, path)
     return path
 
 
-def write_inputs(inputs: Inputs, folder: Path) -> Path:
+def write_inputs(net: Net, folder: Path) -> Path:
     path = folder / "inputs.npz"
-    np.savez(path, **{f"input{i}": x.numpy() for i, x in enumerate(inputs)})
+    np.savez(path, **{f"input{i}": x.numpy() for i, x in enumerate(net.example_inputs)})
     return path
 
 
-def expected_outputs(module: torch.nn.Module, inputs: Inputs) -> tuple[np.ndarray, ...]:
+def expected_outputs(net: Net) -> tuple[np.ndarray, ...]:
     """What torch computes; every engine has to agree with it."""
     with torch.inference_mode():
-        outputs = module(*inputs)
+        outputs = net.module(*net.example_inputs)
     return tuple(y.numpy() for y in (outputs if isinstance(outputs, (tuple, list)) else [outputs]))
 
 
-def _write_onnx(module: torch.nn.Module, inputs: Inputs, path: Path) -> None:
+def _write_onnx(net: Net, path: Path) -> None:
     with warnings.catch_warnings():
-        # the exporter that needs no further package calls itself legacy and remarks on what it leaves unfolded
+        # the exporter that needs no further package calls itself legacy and tells what it leaves unfolded
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", UserWarning)
         torch.onnx.export(
-            module,
-            inputs,
+            net.module,
+            net.example_inputs,
             str(path),
             dynamo=False,
             opset_version=13,
-            input_names=[f"input{i}" for i in range(len(inputs))],
+            input_names=[f"input{i}" for i in range(len(net.example_inputs))],
         )
 
 
-def _write_exported(module: torch.nn.Module, inputs: Inputs, path: Path) -> None:
-    torch.export.save(torch.export.export(module, inputs), path)
+def _write_exported(net: Net, path: Path) -> None:
+    torch.export.save(torch.export.export(net.module, net.example_inputs), path)

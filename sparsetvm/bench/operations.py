@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from .nets import Net
+
 COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
@@ -21,8 +23,8 @@ class Operations:
         return self.dense / max(self.kept, 1)
 
 
-def count_operations(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Operations:
-    """One pass through the module, with an ear on every layer that has a large weight."""
+def count_operations(net: Net) -> Operations:
+    """One pass through the net, with an ear on every layer that has a large weight."""
     dense = kept = 0
 
     def count(layer: nn.Module, _inputs: tuple, output: torch.Tensor) -> None:
@@ -32,10 +34,10 @@ def count_operations(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Ope
         dense += 2 * layer.weight.numel() * uses
         kept += 2 * int(torch.count_nonzero(layer.weight)) * uses
 
-    hooks = [m.register_forward_hook(count) for m in module.modules() if isinstance(m, COUNTED)]
+    hooks = [m.register_forward_hook(count) for m in net.module.modules() if isinstance(m, COUNTED)]
     try:
         with torch.inference_mode():
-            module(*inputs)
+            net.module(*net.example_inputs)
     finally:
         for hook in hooks:
             hook.remove()

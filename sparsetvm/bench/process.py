@@ -12,8 +12,9 @@ from types import TracebackType
 
 import numpy as np
 
-from .environments import package_root
+from .environments import install_line, interpreter, package_root
 from .peers import Peer
+from .peers.peer import OURS
 
 LOAD_SECONDS = 300.0
 RUN_SECONDS = 120.0
@@ -41,12 +42,19 @@ class PeerProcess:
     The files it leaves beside the model: NAME.outputs.npz, and NAME.log with what it printed.
     """
 
-    def __init__(self, name: str, peer: Peer, python: Path, model: Path, inputs: Path, threads: int):
+    def __init__(self, name: str, peer: Peer, model: Path, inputs: Path, threads: int):
         self.peer = peer
         self._log = model.parent / f"{name}.log"
         self._outputs = model.parent / f"{name}.outputs.npz"
         self._unread = b""
+        python = interpreter(peer)
+        if python is None:
+            raise self._not_installed(f"there is no {peer.environment}")
         command = [python, "-m", "sparsetvm.bench.worker", peer.name, model, inputs, self._outputs]
+        settings = {
+            "PYTHONPATH": str(_import_path(peer, model.parent)),
+            "OMP_NUM_THREADS": str(threads),
+        }
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*map(str, command), "--threads", str(threads)],
@@ -54,9 +62,10 @@ class PeerProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 bufsize=0,
-                env=os.environ
-                | {"PYTHONPATH": str(package_root()), "OMP_NUM_THREADS": str(threads)},
+                cwd=model.parent,
+                env=os.environ | settings,
             )
+        self.pid = self._process.pid
         try:
             self.version: str = self._answer(LOAD_SECONDS)["ready"]
         except BaseException:
@@ -96,7 +105,7 @@ class PeerProcess:
     def _answer(self, seconds: float) -> dict:
         answer = json.loads(self._read_line(seconds))
         if "missing" in answer:
-            raise PeerFailed(f"not installed ({answer['missing']})")
+            raise self._not_installed(answer["missing"])
         if "error" in answer:
             raise PeerFailed(answer["error"].splitlines()[0])
         return answer
@@ -107,7 +116,7 @@ class PeerProcess:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             while b"\n" not in self._unread:
                 if not selector.select(max(deadline - time.monotonic(), 0)):
-                    raise PeerFailed(f"gave no answer in {seconds:.0f} s")
+                    raise PeerFailed(f"gave no answer in {seconds:g} s")
                 received = os.read(self._process.stdout.fileno(), 1 << 16)
                 if not received:
                     raise PeerFailed(self._last_words())
@@ -115,8 +124,22 @@ class PeerProcess:
         line, self._unread = self._unread.split(b"\n", 1)
         return line
 
+    def _not_installed(self, reason: str) -> PeerFailed:
+        return PeerFailed(f"not installed ({reason}); install it: {install_line(self.peer)}")
+
     def _last_words(self) -> str:
         code = self._process.wait()
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         printed = self._log.read_text(errors="replace").strip().splitlines()
         return f"its process ended {how}" + (f": {printed[-1]}" if printed else "")
+
+
+def _import_path(peer: Peer, folder: Path) -> Path:
+    """What a foreign environment may import beside its own packages: ours alone, not its neighbours."""
+    if peer.environment == OURS:
+        return package_root()
+    link = folder / "package" / "sparsetvm"
+    if not link.exists():
+        link.parent.mkdir()
+        link.symlink_to(package_root() / "sparsetvm")
+    return link.parent

@@ -7,11 +7,25 @@ from .imported import Imported as Imported
 
 
 def read(model: Any, example_inputs: Any = None) -> Imported:
-    """An ONNX path or ModelProto, or a torch module (with example inputs) or ExportedProgram."""
-    if isinstance(model, str | Path) or hasattr(model, "graph") and hasattr(model, "opset_import"):
-        from .onnx import from_onnx  # onnx and torch are slow to import, and one is enough
+    """A torch module, an ExportedProgram or its .pt2 file, an ONNX file or ModelProto.
 
-        return from_onnx(model)
+    `example_inputs` is a tensor or a tuple of them. A torch module needs it; it fixes the sizes
+    that an ONNX model leaves free; a program has its own.
+    """
+    # torch and onnx are slow to import, and one of them is enough
+    is_file = isinstance(model, str | Path)
+    is_program = is_file and Path(model).suffix == ".pt2"
+    if hasattr(model, "opset_import") or (is_file and not is_program):
+        from .onnx import from_onnx
+
+        if example_inputs is None:
+            return from_onnx(model)
+        inputs = example_inputs if isinstance(example_inputs, tuple | list) else (example_inputs,)
+        return from_onnx(model, [tuple(x.shape) for x in inputs])
     from .torch_export import from_torch
 
+    if is_program:
+        from .pt2 import read_pt2
+
+        model = read_pt2(model)
     return from_torch(model, example_inputs)

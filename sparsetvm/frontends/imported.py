@@ -1,4 +1,4 @@
-"""What every front end hands over: a Relax module whose weights are named parameters, and the weights."""
+"""What every front end hands over: a Relax module whose weights are named parameters, and those."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ import numpy as np
 
 from .._tvm import relax, tvm
 from ..errors import ModelError
+
+Names = Callable[[tvm.ir.GenericConst], str | None]
 
 
 @dataclass(frozen=True)
@@ -28,52 +30,56 @@ class Imported:
 
 def imported(
     module: tvm.IRModule,
-    weights: dict[str, np.ndarray],
-    names: Callable[[tvm.ir.GenericConst], str | None],
     inputs: tuple[str, ...],
+    weights: dict[str, np.ndarray],
+    names: Names,
     source: str,
 ) -> Imported:
-    """Finish an import: `module` as TVM's importer left it, its parameters after the inputs being `weights`.
+    """Finish an import: `module` as TVM's importer left it, which takes `inputs`, then `weights`.
 
     Constants that are still in the graph become parameters too, called what `names` says of them.
     """
     _check_shapes(module["main"], inputs, source)
-    module, arrays = _name_weights(module, len(inputs), weights, names)
+    module, arrays = _name_weights(module, inputs, weights, names)
     module = relax.transform.CanonicalizeBindings()(module)
     module = relax.transform.DeadCodeElimination(["main"])(module)
     main = module["main"]
-    if len(main.body.blocks) != 1 or not isinstance(main.body.blocks[0], relax.DataflowBlock):
+    blocks = main.body.blocks
+    if len(blocks) > 1 or not all(isinstance(block, relax.DataflowBlock) for block in blocks):
         raise ModelError(
             f"{source}: it branches or asserts at run time; export it with that choice made"
         )
     main, arrays = _drop_unused(main, len(inputs), arrays)
     module.update_func(module.get_global_var("main"), main)
-    for name, array in arrays.items():
-        if np.issubdtype(array.dtype, np.floating) and np.isnan(array).any():
-            where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
-            raise ModelError(f"{source}: {name} holds NaN, first at {where}; mend or retrain it")
+    _check_numbers(arrays, source)
     described = (
         (name, tuple(int(n) for n in var.ty.shape), str(var.ty.dtype))
-        for name, var in zip(inputs, main.params)
+        for name, var in zip(inputs, main.params[: len(inputs)], strict=True)
     )
     return Imported(module, arrays, tuple(arrays), tuple(described), source)
 
 
 def unique_name(name: str, taken: set[str]) -> str:
     """`name` if it is free, else numbered where plans do not look: conv.weight -> conv@2.weight."""
-    stem, dot, kind = name.rpartition(".")
+    stem, dot, role = name.rpartition(".")
     free, n = name, 1
     while free in taken:
         n += 1
-        free = f"{stem}@{n}.{kind}" if dot else f"{name}@{n}"
+        free = f"{stem}@{n}.{role}" if dot else f"{name}@{n}"
     return free
+
+
+def first_line(err: Exception) -> str:
+    """What somebody else's error says, short enough to stand inside one of ours."""
+    return str(err).strip().split("\n")[0][:200] or type(err).__name__
 
 
 def _check_shapes(main: relax.Function, inputs: tuple[str, ...], source: str) -> None:
     """Every size must be a number: kernels are built for their shapes."""
     bound = [binding.var for block in main.body.blocks for binding in block.bindings]
-    names = [*inputs, *(var.name for var in [*main.params[len(inputs) :], *bound])]
-    for name, var in zip(names, [*main.params, *bound], strict=True):
+    variables = [*main.params, *bound]
+    names = [*inputs, *(var.name for var in variables[len(inputs) :])]
+    for name, var in zip(names, variables, strict=True):
         for ty in var.ty.fields if isinstance(var.ty, relax.TupleType) else [var.ty]:
             if isinstance(ty, relax.TensorType) and not _is_static(ty):
                 raise ModelError(
@@ -87,6 +93,13 @@ def _is_static(ty: relax.TensorType) -> bool:
     return isinstance(sizes, relax.ShapeExpr) and all(isinstance(n, tvm.tirx.IntImm) for n in sizes)
 
 
+def _check_numbers(arrays: dict[str, np.ndarray], source: str) -> None:
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and np.isnan(array).any():
+            where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
+            raise ModelError(f"{source}: {name} holds NaN, first at {where}; mend or retrain it")
+
+
 @relax.expr_functor.mutator
 class _Rename(relax.PyExprMutator):
     """Variables get other names, and every constant array of floats becomes a named variable.
@@ -94,13 +107,9 @@ class _Rename(relax.PyExprMutator):
     Single numbers and indices stay in the graph: operators want to see them.
     """
 
-    def __init__(
-        self,
-        variables: dict[relax.Var, relax.Var],
-        names: Callable[[tvm.ir.GenericConst], str | None],
-    ):
+    def __init__(self, variables: dict[relax.Var, relax.Var], names: Names, taken: set[str]):
         super().__init__()
-        self.variables, self.names = variables, names
+        self.variables, self.names, self.taken = variables, names, taken
         self.lifted: dict[tvm.ir.GenericConst, relax.Var] = {}
 
     def visit_var_(self, var: relax.Var) -> relax.Expr:
@@ -111,41 +120,37 @@ class _Rename(relax.PyExprMutator):
         if "float" not in str(ty.dtype) or np.prod([int(n) for n in ty.shape]) <= 1:
             return const
         if const not in self.lifted:
-            taken = {var.name for var in (*self.variables.values(), *self.lifted.values())}
-            self.lifted[const] = relax.Var(unique_name(self.names(const) or "constant", taken), ty)
+            name = unique_name(self.names(const) or "constant", self.taken)
+            self.taken.add(name)
+            self.lifted[const] = relax.Var(name, ty)
         return self.lifted[const]
 
 
 def _name_weights(
-    module: tvm.IRModule,
-    inputs: int,
-    weights: dict[str, np.ndarray],
-    names: Callable[[tvm.ir.GenericConst], str | None],
+    module: tvm.IRModule, inputs: tuple[str, ...], weights: dict[str, np.ndarray], names: Names
 ) -> tuple[tvm.IRModule, dict[str, np.ndarray]]:
     main = module["main"]
-    old = main.params[inputs:]
-    renamed = {var: relax.Var(name, var.ty) for var, name in zip(old, weights, strict=True)}
-    rename = _Rename(renamed, names)
+    arrays: dict[str, np.ndarray] = {}
+    for name, array in weights.items():  # an input may be called as a weight is
+        arrays[unique_name(name, {*inputs, *arrays})] = array
+    old = main.params[len(inputs) :]
+    renamed = {var: relax.Var(name, var.ty) for var, name in zip(old, arrays, strict=True)}
+    rename = _Rename(renamed, names, {*inputs, *arrays})
     body = rename.visit_expr(main.body)
-    params = [*main.params[:inputs], *renamed.values(), *rename.lifted.values()]
+    params = [*main.params[: len(inputs)], *renamed.values(), *rename.lifted.values()]
     main = relax.Function(params, body, main.ret_ty, main.is_pure, main.attrs)
     module = tvm.IRModule({**dict(module.functions_items()), module.get_global_var("main"): main})
-    return module, weights | {v.name: const.value.numpy() for const, v in rename.lifted.items()}
+    return module, arrays | {v.name: const.value.numpy() for const, v in rename.lifted.items()}
 
 
 def _drop_unused(
-    main: relax.Function, inputs: int, arrays: dict[str, np.ndarray]
+    main: relax.Function, count: int, arrays: dict[str, np.ndarray]
 ) -> tuple[relax.Function, dict[str, np.ndarray]]:
     """Keep the weights that something reads; main's attribute num_input says where they begin."""
-    used = set()
-    relax.analysis.post_order_visit(main.body, lambda expr: used.add(expr) if _is_var(expr) else None)
-    weights = [var for var in main.params[inputs:] if var in used]
-    params = [*main.params[:inputs], *weights]
-    attrs = tvm.ir.DictAttrs({"global_symbol": "main", "num_input": inputs})
-    main = relax.Function(params, main.body, main.ret_ty, main.is_pure, attrs)
+    attrs = tvm.ir.DictAttrs({"global_symbol": "main", "num_input": count})
+    inputs = main.params[:count]
+    main = relax.Function(inputs, main.body, main.ret_ty, main.is_pure, attrs)
+    weights = relax.analysis.free_vars(main)
+    main = relax.Function([*inputs, *weights], main.body, main.ret_ty, main.is_pure, attrs)
     # a copy: training the source further must not change what was imported
     return main, {var.name: np.array(arrays[var.name], order="C") for var in weights}
-
-
-def _is_var(expr: relax.Expr) -> bool:
-    return isinstance(expr, relax.Var)

@@ -1,9 +1,11 @@
-"""From ONNX: constants are folded, Relax imports the graph, layers get the dotted names they had in torch."""
+"""From ONNX: constants are folded, Relax imports the graph, layers get their dotted names back."""
 
 import contextlib
 import io
 import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,8 +16,8 @@ from tvm import topi
 from tvm.relax.frontend.onnx.onnx_frontend import ONNXGraphImporter
 
 from .._tvm import relax, tvm
-from ..errors import ModelError
-from .imported import Imported, imported, unique_name
+from ..errors import FileError, ModelError
+from .imported import Imported, first_line, imported, unique_name
 
 ROLES = {
     "Conv": ("weight", "bias"),
@@ -28,15 +30,21 @@ ROLES = {
 
 
 def from_onnx(
-    model: str | Path | onnx.ModelProto, shapes: dict[str, tuple[int, ...]] | None = None
+    model: str | Path | onnx.ModelProto,
+    shapes: Mapping[str, tuple[int, ...]] | Sequence[tuple[int, ...]] = (),
 ) -> Imported:
-    """Import a file or a model in memory; `shapes` fixes the inputs whose sizes it leaves free."""
+    """Import a file or a model in memory.
+
+    `shapes`, by name or in order, fixes inputs whose sizes the model leaves free.
+    """
     source = "ONNX model" if isinstance(model, onnx.ModelProto) else str(model)
     model = _checked(model, source)
     _fold_constants(model.graph, {entry.domain: entry.version for entry in model.opset_import})
     initializers = {tensor.name for tensor in model.graph.initializer}
     inputs = tuple(entry.name for entry in model.graph.input if entry.name not in initializers)
-    importer = ONNXGraphImporter(dict(shapes or {}), "float32")
+    if not isinstance(shapes, Mapping):
+        shapes = dict(zip(inputs, shapes, strict=False))
+    importer = ONNXGraphImporter(dict(shapes), "float32")
     importer.bb = _OperatorBuilder()
     try:
         # the importer warns of every name it changes, and prints the operator that it fails at
@@ -50,26 +58,27 @@ def from_onnx(
         ) from err
     except Exception as err:  # converters raise whatever they meet
         raise ModelError(
-            f"{source}: Relax cannot import it ({_first_line(err)}); "
+            f"{source}: Relax cannot import it ({first_line(err)}); "
             "simplify the graph, or import the net from torch"
         ) from err
     names = {importer._nodes[name]: dotted for name, dotted in _dotted_names(model.graph).items()}
-    return imported(module, {}, names.get, inputs, source)
+    return imported(module, inputs, {}, names.get, source)
 
 
 class _OperatorBuilder(relax.BlockBuilder):
     """The importer writes Clip and Pad as kernels; passes can only read operators."""
 
-    OPERATORS = {topi.maximum: relax.op.maximum, topi.minimum: relax.op.minimum}
-
-    def emit_te(self, func, *args, **kwargs) -> relax.Var:
+    def emit_te(self, func: Callable, *args: Any, **kwargs: Any) -> relax.Var:
         if func is topi.nn.pad:
             data, before, after, value = args
-            width = [int(n) for pair in zip(before, after) for n in pair]
-            return self.emit(relax.op.nn.pad(data, width, pad_value=float(value)))
-        if func in self.OPERATORS:
-            x, y = (arg if isinstance(arg, relax.Expr) else relax.const(arg, "float32") for arg in args)
-            return self.emit(self.OPERATORS[func](x, y))
+            widths = [int(n) for pair in zip(before, after, strict=True) for n in pair]
+            return self.emit(relax.op.nn.pad(data, widths, pad_value=float(value)))
+        if func in (topi.maximum, topi.minimum):
+            operator = relax.op.maximum if func is topi.maximum else relax.op.minimum
+            x, bound = args
+            if not isinstance(bound, relax.Expr):
+                bound = relax.const(bound, str(x.ty.dtype))
+            return self.emit(operator(x, bound))
         return super().emit_te(func, *args, **kwargs)
 
 
@@ -77,25 +86,25 @@ def _checked(model: str | Path | onnx.ModelProto, source: str) -> onnx.ModelProt
     """A model of our own that ONNX's checker accepts."""
     try:
         if isinstance(model, onnx.ModelProto):
-            copy = onnx.ModelProto()
-            copy.CopyFrom(model)
-            model = copy
+            given, model = model, onnx.ModelProto()
+            model.CopyFrom(given)
         else:
             model = onnx.load(model)
         onnx.checker.check_model(model)
-    except FileNotFoundError as err:
-        raise ModelError(f"{source}: there is no such file; {err}") from err
     except OSError as err:
-        raise ModelError(f"{source}: cannot be read ({err})") from err
+        raise FileError(
+            f"{source}: cannot be read ({err.strerror}); give the path of an ONNX file"
+        ) from err
     except (DecodeError, onnx.checker.ValidationError, ValueError) as err:
         raise ModelError(
-            f"{source}: not an ONNX model, or a truncated one ({_first_line(err)}); export it again"
+            f"{source}: not an ONNX model, or a truncated one ({first_line(err)}); export it again"
         ) from err
     return model
 
 
 def _opset(model: onnx.ModelProto) -> int:
-    return next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    own = (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    return next(own, 1)
 
 
 def _fold_constants(graph: onnx.GraphProto, opsets: dict[str, int]) -> None:
@@ -142,7 +151,7 @@ def _dotted_names(graph: onnx.GraphProto) -> dict[str, str]:
     names = {name: name for name in initializers if not name.startswith(("/", "onnx::"))}
     for node in graph.node:
         scope = _scope(node.name)
-        for name, role in zip(node.input[1:], ROLES.get(node.op_type, ())):
+        for name, role in zip(node.input[1:], ROLES.get(node.op_type, ()), strict=False):
             if scope and name in initializers and not names.get(name, "").endswith(f".{role}"):
                 names[name] = unique_name(f"{scope}.{role}", set(names.values()))
     return names
@@ -156,7 +165,3 @@ def _scope(node: str) -> str:
             scopes.pop()  # torch repeats a sequence's name in its items: layer1, layer1.0
         scopes.append(part)
     return ".".join(scopes)
-
-
-def _first_line(err: Exception) -> str:
-    return str(err).strip().split("\n")[0][:200] or type(err).__name__

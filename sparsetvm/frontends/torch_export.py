@@ -1,4 +1,4 @@
-"""From torch: torch.export traces the module, Relax imports the graph, weights keep their dotted names."""
+"""From torch: torch.export traces a module, Relax imports the graph, weights keep their names."""
 
 import re
 import warnings
@@ -12,14 +12,14 @@ from tvm.relax.frontend.torch import from_exported_program
 
 from .._tvm import relax
 from ..errors import ModelError
-from .imported import Imported, imported, unique_name
+from .imported import Imported, first_line, imported, unique_name
 
 KEPT_WHOLE = (
     torch.ops.aten.linear.default,
     torch.ops.aten.hardswish.default,
     torch.ops.aten.silu.default,
 )
-"""Operators that Relax knows as they are; all others are decomposed first."""
+"""Operators that Relax imports better as they are; all others are decomposed first."""
 
 
 def from_torch(module: torch.nn.Module | ExportedProgram, example_inputs: Any = None) -> Imported:
@@ -44,9 +44,9 @@ def _export(module: torch.nn.Module, example_inputs: Any, source: str) -> Export
     module.eval()
     try:
         return torch.export.export(module, tuple(example_inputs))
-    except Exception as err:  # torch.export has no error class of its own
+    except Exception as err:  # torch.export raises whatever the module meets
         raise ModelError(
-            f"{source}: torch.export cannot trace it ({_first_line(err)}); "
+            f"{source}: torch.export cannot trace it ({first_line(err)}); "
             "try torch.export.export(module, inputs) alone, and pass what it returns"
         ) from err
     finally:
@@ -57,7 +57,7 @@ def _export(module: torch.nn.Module, example_inputs: Any, source: str) -> Export
 def _from_program(program: ExportedProgram, source: str) -> Imported:
     decompositions = torch.export.default_decompositions()
     for operator in KEPT_WHOLE:
-        decompositions.pop(operator, None)
+        decompositions.pop(operator)
     program = program.run_decompositions(decompositions)
     _call_buffers_parameters(program)
     try:
@@ -67,33 +67,32 @@ def _from_program(program: ExportedProgram, source: str) -> Imported:
             unwrap_unit_return_tuple=True,
             run_ep_decomposition=False,
         )
-    except Exception as err:  # TVM asserts, or raises what it finds
+    except Exception as err:  # TVM asserts, or raises what it meets
         raise ModelError(
-            f"{source}: Relax cannot import it ({_first_line(err)}); "
+            f"{source}: Relax cannot import it ({first_line(err)}); "
             "replace that operator by others, or import the net from ONNX"
         ) from err
     module, values = relax.frontend.detach_params(module)
     targets = {spec.arg.name: spec.target for spec in program.graph_signature.input_specs}
-    names = [var.name for var in module["main"].params]
-    inputs = tuple(names[: len(names) - len(values["main"])])
+    params = [var.name for var in module["main"].params]
+    inputs = tuple(params[: len(params) - len(values["main"])])
     weights: dict[str, np.ndarray] = {}
-    for name, value in zip(names[len(inputs) :], values["main"], strict=True):
-        weights[unique_name(_plain(targets[name]), set(weights))] = value.numpy()
-    return imported(module, weights, lambda const: None, inputs, source)
+    for param, value in zip(params[len(inputs) :], values["main"], strict=True):
+        weights[unique_name(_plain(targets[param]), set(weights))] = value.numpy()
+    return imported(module, inputs, weights, lambda const: None, source)
 
 
 def _call_buffers_parameters(program: ExportedProgram) -> None:
-    """Relax keeps the names of parameters only, and a trained net's buffers are as constant as they are."""
+    """Relax keeps names of parameters only, and in eval mode buffers are as constant as they."""
     for spec in program.graph_signature.input_specs:
         if spec.kind is InputKind.BUFFER and spec.target in program.state_dict:
             spec.kind = InputKind.PARAMETER
 
 
 def _plain(target: str) -> str:
-    """A pruned or parametrized weight under the name that it has without: conv.weight_orig -> conv.weight."""
+    """The name that a pruned or parametrized weight would have otherwise.
+
+    conv.weight_orig, conv.parametrizations.weight.original  ->  conv.weight
+    """
     target = re.sub(r"parametrizations\.(\w+)\.original$", r"\1", target)
     return target.removesuffix("_orig")
-
-
-def _first_line(err: Exception) -> str:
-    return str(err).strip().split("\n")[0][:200] or type(err).__name__

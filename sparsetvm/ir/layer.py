@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..sparsity.dense import Dense
 from ..sparsity.structure import Structure
 
 KINDS = {"conv1d": 1, "conv2d": 2, "conv3d": 3, "linear": 0}
@@ -42,12 +43,17 @@ class Layer:
     structure: Structure
     weight_shape: tuple[int, ...]
     parameters: int
-    """Weights that stay (non-zero places of the structure)."""
+    """Weights that stay; see count_parameters."""
 
     @property
     def rate(self) -> float:
         """How many times fewer weights, and so operations, than dense."""
         return float(np.prod(self.weight_shape)) / max(self.parameters, 1)
+
+
+def count_parameters(structure: Structure, weight: np.ndarray) -> int:
+    """Weights that stay: all of a dense layer's, else those that are not zero."""
+    return weight.size if isinstance(structure, Dense) else int(np.count_nonzero(weight))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from ..errors import ModelError, StructureError
-from .layer import ACTIVATIONS, KINDS, Layer, LayerIR
+from .layer import ACTIVATIONS, KINDS, Layer, LayerIR, count_parameters
 from .reference import output_shape
 
 Arrays = Mapping[str, np.ndarray]
@@ -114,9 +114,9 @@ def weight_follows_structure(layer: Layer, arrays: Arrays) -> Iterator[str]:
 
 
 def parameters_are_counted(layer: Layer, arrays: Arrays) -> Iterator[str]:
-    found = np.count_nonzero(arrays[layer.weight])
+    found = count_parameters(layer.structure, arrays[layer.weight])
     if layer.parameters != found:
-        yield f"{layer.parameters} parameters are said to stay; {found} weights are not zero"
+        yield f"{layer.parameters} parameters are said to stay; {found} do"
 
 
 def _arrays_of(layer: Layer) -> dict[str, tuple[int, ...]]:

@@ -49,21 +49,20 @@ def _phase(at: Index, size: Size, stride: Size, phases: tuple[Size, ...]) -> Cal
     return value
 
 
-def to_plain(source: Flat):
-    """flat -> plain [batch, channels, *size]."""
+def to_plain(source: Flat, shape: tuple[int, ...]):
+    """flat -> plain, of `shape`: [batch, channels, *size], or [..., features] of samples."""
     N, C, (D, H, W) = source.frame.batch, source.channels, source.size
     at = _at(source)
 
     @T.prim_func(s_tir=True)
-    def main(
-        x: T.Buffer((source.length,), "float32"),
-        y: T.Buffer((N * C * D * H * W,), "float32"),
-    ):
+    def main(x: T.Buffer((source.length,), "float32"), y: T.Buffer(shape, "float32")):
         T.func_attr({"tirx.noalias": True, "op_pattern": 8, "tirx.is_scheduled": True})
         with T.sblock("root"):
             for row in T.parallel(N * C):
                 for d, h, w in T.grid(D, H, W):
-                    y[((row * D + d) * H + h) * W + w] = x[at(row % C, row // C, d, h, w)]
+                    y[_unravel(((row * D + d) * H + h) * W + w, shape)] = x[
+                        at(row % C, row // C, d, h, w)
+                    ]
 
     return main
 
@@ -112,20 +111,22 @@ def depthwise(dest: Flat, source: Flat, window: Window, activate: Callable):
     return _write_rows_weighted(dest, source.length, C * K, C, value)
 
 
-def mean(source: Flat):
-    """flat -> plain [batch, channels]: the mean over all pixels of each image."""
+def mean(source: Flat, shape: tuple[int, ...]):
+    """flat -> plain, of `shape`: the mean over all pixels of each channel of each image."""
     N, C, (D, H, W) = source.frame.batch, source.channels, source.size
     at = _at(source)
 
     @T.prim_func(s_tir=True)
-    def main(x: T.Buffer((source.length,), "float32"), y: T.Buffer((N * C,), "float32")):
+    def main(x: T.Buffer((source.length,), "float32"), y: T.Buffer(shape, "float32")):
         T.func_attr({"tirx.noalias": True, "op_pattern": 8, "tirx.is_scheduled": True})
         with T.sblock("root"):
             for row in T.parallel(N * C):
-                y[row] = T.float32(0)
+                y[_unravel(row, shape)] = T.float32(0)
                 for d, h, w in T.grid(D, H, W):
-                    y[row] = y[row] + x[at(row % C, row // C, d, h, w)]
-                y[row] = y[row] * T.float32(1.0 / (D * H * W))
+                    y[_unravel(row, shape)] = (
+                        y[_unravel(row, shape)] + x[at(row % C, row // C, d, h, w)]
+                    )
+                y[_unravel(row, shape)] = y[_unravel(row, shape)] * T.float32(1.0 / (D * H * W))
 
     return main
 
@@ -176,6 +177,15 @@ def _window(x, source: Flat, window: Window, output: Size, index):
                 here = tvm.tirx.all(where[axis] >= 0, where[axis] < limit)
                 inside = here if inside is None else tvm.tirx.all(inside, here)
         yield inside, (lambda where=where: x[at(c, n, *where)])
+
+
+def _unravel(index, shape: tuple[int, ...]) -> tuple:
+    """The place of the index-th element of a tensor."""
+    place = []
+    for size in reversed(shape):
+        place.append(tvm.tirx.floormod(index, size))
+        index = tvm.tirx.floordiv(index, size)
+    return tuple(reversed(place))
 
 
 def _choose(index, values: list[int]):

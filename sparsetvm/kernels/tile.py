@@ -46,12 +46,13 @@ def best_tile(filters: int, vectors: int, registers: int) -> Tile:
 
 def lanes_for(filters: int, positions: int, row: int, lanes: int, registers: int) -> int:
     """Positions to compute in each row: whole tiles if the row has room for them, else whole vectors;
-    the positions themselves where they do not fill one vector (lanes then run over filters)."""
-    if positions < lanes:
-        return positions
+    the positions themselves where not even those fit (lanes then run over filters)."""
     vectors = -(-positions // lanes)
-    whole = round_up(vectors, best_tile(filters, vectors, registers).vectors) * lanes
-    return whole if whole <= row else vectors * lanes
+    whole = round_up(vectors, best_tile(filters, vectors, registers).vectors)
+    for count in (whole, vectors):
+        if positions >= lanes and count * lanes <= row:
+            return count * lanes
+    return positions
 
 
 def dense_group(samples: int, lanes: int) -> int:

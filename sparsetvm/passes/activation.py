@@ -13,9 +13,8 @@ from .evaluate import ELEMENT_WISE, evaluate, operator_name, shape_of
 
 def _hardswish(x: relax.Expr) -> relax.Expr:
     three, six = relax.const(3.0, "float32"), relax.const(6.0, "float32")
-    return relax.op.divide(
-        relax.op.multiply(x, relax.op.clip(relax.op.add(x, three), 0, 6)), six
-    )
+    gate = relax.op.clip(relax.op.add(x, three), 0, 6)
+    return relax.op.divide(relax.op.multiply(x, gate), six)
 
 
 FORMS: dict[str, Callable[[relax.Expr], relax.Expr]] = {
@@ -30,17 +29,16 @@ FORMS: dict[str, Callable[[relax.Expr], relax.Expr]] = {
 
 @dataclass(frozen=True)
 class Found:
-    """An activation: what it is called, the bindings that compute it, and the last of them."""
+    """An activation: what it is called, and the bindings that compute it, its result last."""
 
     name: str
     bindings: tuple[relax.Var, ...]
-    result: relax.Var
 
 
 def find_activation(block: Block, x: relax.Var) -> Found | None:
     """The activation that all readers of `x` together compute, the longest if there are several.
 
-        a = x + 3;  b = clip(a, 0, 6);  c = x * b;  y = c / 6      ->  hardswish, y
+        a = x + 3;  b = clip(a, 0, 6);  c = x * b;  y = c / 6      ->  hardswish: a, b, c, y
 
     A function of one number is known by its values, so every way to write it down is.
     """
@@ -56,7 +54,7 @@ def find_activation(block: Block, x: relax.Var) -> Found | None:
         inner = [known for known in values if not known.same_as(var)]
         if all(reader in values for known in inner for reader in block.readers.get(known, ())):
             name = _name_of(values[var])
-            found = Found(name, tuple(inner[1:]) + (var,), var) if name else found
+            found = Found(name, (*inner[1:], var)) if name else found
     return found
 
 

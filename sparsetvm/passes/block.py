@@ -26,8 +26,7 @@ class Block:
     def of(cls, module: tvm.IRModule) -> "Block":
         main = module["main"]
         count = int(main.attrs["num_input"])
-        (block,) = main.body.blocks
-        bindings = {binding.var: binding.value for binding in block.bindings}
+        bindings = {b.var: b.value for block in main.body.blocks for b in block.bindings}
         return cls(tuple(main.params[:count]), tuple(main.params[count:]), bindings, main.body.body)
 
     @cached_property
@@ -70,7 +69,7 @@ def substitute(expr: relax.Expr, new: dict[relax.Var, relax.Expr]) -> relax.Expr
 
 
 class Rewrite:
-    """Write main anew. The function given sees each binding in order, what it reads already renewed.
+    """Write main anew. A function sees each binding in order, what it reads already renewed.
 
     It returns what to bind in its place, a variable to use in its place, or None to leave it out.
     What nothing reads in the end is dropped. Weights are the variables that are bound nowhere.

@@ -1,4 +1,4 @@
-"""Bring a graph to the one form that the passes after it read: weights folded, bias last, padding inside."""
+"""Bring a graph to the one form that later passes read: weights folded, bias last, pads inside."""
 
 from dataclasses import replace
 

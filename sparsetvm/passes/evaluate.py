@@ -8,7 +8,7 @@ from .._tvm import relax, tvm
 
 
 def evaluate(expr: relax.Expr, values: Mapping[relax.Var, np.ndarray]) -> np.ndarray | None:
-    """What `expr` is, given the variables in `values`; None if it reads others or an operator not listed here."""
+    """What `expr` is, given variables' values; None if it takes others, or an unlisted operator."""
     if isinstance(expr, relax.Var):
         return values.get(expr)
     if isinstance(expr, tvm.ir.GenericConst):

@@ -72,7 +72,7 @@ class PoolStep(Step):
         else:
             kernel = flat.avg_pool(dest, source, self.window, bool(self.call.attrs.count_include_pad))
         x = emission.flat(self.source)
-        emission.set_flat(self, emission.kernel(name, kernel, [x], dest.length))
+        emission.set_flat(self, emission.kernel(name, kernel, [x], (dest.length,)))
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class ConcatStep(Step):
             channels += tail.channels
             both = Flat(frame, channels, size)
             kernel = flat.concat(both, *pieces)
-            x = emission.kernel("concat", kernel, [x, emission.flat(tail)], both.length)
+            x = emission.kernel("concat", kernel, [x, emission.flat(tail)], (both.length,))
         emission.set_flat(self, x)
 
 
@@ -107,10 +107,9 @@ class MeanStep(Step):
         layout.add(self.source)
 
     def emit(self, emission):
-        source = emission.place(self.source)
-        length = source.frame.batch * source.channels
-        mean = emission.kernel("mean", flat.mean(source), [emission.flat(self.source)], length)
-        emission.set_plain(self.output, emission.reshape(mean, emission.shape(self.output)))
+        shape = emission.shape(self.output)
+        kernel, x = flat.mean(emission.place(self.source), shape), emission.flat(self.source)
+        emission.set_plain(self.output, emission.kernel("mean", kernel, [x], shape))
 
 
 def flat_step(output, call, is_flat) -> Step | None:

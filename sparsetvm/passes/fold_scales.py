@@ -12,11 +12,13 @@ from .weights import Weights, stem
 
 
 def fold_scales(module: tvm.IRModule, weights: Weights) -> tvm.IRModule:
-    """Each layer ends in at most one add, of a vector called after its weight.
+    """What adds to a layer or scales it, filter by filter, becomes one bias and a scaled weight.
 
         y = (conv2d(x, conv.weight) + a) * b - c
         -->
         y = conv2d(x, conv.weight) + reshape(conv.bias, [1, filters, 1, 1])
+
+    A weight that is scaled is a new array, so others who read the old one still find it.
     """
     rewrite = Rewrite(module)
     block = rewrite.old
@@ -50,7 +52,7 @@ def fold_scales(module: tvm.IRModule, weights: Weights) -> tvm.IRModule:
 
 @dataclass(frozen=True)
 class _Affine:
-    """y * scale + shift, filter by filter (None: not scaled, not shifted), and the bindings that say it."""
+    """y * scale + shift, filter by filter (None: not scaled, not shifted), and its bindings."""
 
     scale: np.ndarray | None = None
     shift: np.ndarray | None = None
@@ -83,7 +85,7 @@ def _follow(block: Block, var: relax.Var, layer: LayerCall, weights: Weights) ->
 def _operand(
     call: relax.Expr, var: relax.Var, layer: LayerCall, weights: Weights
 ) -> np.ndarray | None:
-    """float64 [filters]: what `call` adds to `var`, or scales it by, if that is one number per filter."""
+    """float64 [filters]: what `call` adds to `var` or scales it by, if one number per filter."""
     name = operator_name(call)
     if name not in ("relax.add", "relax.subtract", "relax.multiply", "relax.divide"):
         return None
@@ -100,6 +102,7 @@ def _operand(
     filters = shape_of(layer.weight)[0]
     shape = [1] * len(shape_of(layer.call))
     shape[layer.channel_axis] = filters
-    if any(have not in (1, n) for have, n in zip(array.shape[::-1], shape[::-1])):
+    aligned = zip(reversed(array.shape), reversed(shape), strict=False)  # as numpy broadcasts
+    if any(have not in (1, n) for have, n in aligned):
         return None
     return np.broadcast_to(array.astype(np.float64).reshape(-1), filters)

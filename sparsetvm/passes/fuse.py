@@ -1,4 +1,4 @@
-"""Fuse epilogues: bias, residual add and activation go into the function of the layer they follow."""
+"""Fuse epilogues: bias, residual add and activation go into the function of their layer."""
 
 from dataclasses import dataclass, replace
 
@@ -81,9 +81,7 @@ def _epilogue(block: Block, result: relax.Var, layer: LayerCall) -> _Epilogue:
     return epilogue
 
 
-def _other_summand(
-    block: Block, adding: relax.Var | None, y: relax.Var
-) -> relax.Var | None:
+def _other_summand(block: Block, adding: relax.Var | None, y: relax.Var) -> relax.Var | None:
     """r, if `adding` is bound to y + r or r + y."""
     expr = block.bindings.get(adding)
     if operator_name(expr) != "relax.add":
@@ -93,7 +91,7 @@ def _other_summand(
 
 
 def _bias(block: Block, summand: relax.Var | None, layer: LayerCall) -> relax.Var | None:
-    """The vector of weights that `summand` broadcasts over the layer's filters, if that is what it is."""
+    """The weight [filters] that `summand` broadcasts over the layer's result, if it is one."""
     if summand is None or shape_of(summand) != layer.bias_shape:
         return None
     expr = block.bindings.get(summand)
@@ -103,6 +101,7 @@ def _bias(block: Block, summand: relax.Var | None, layer: LayerCall) -> relax.Va
 
 
 def _is_residual(block: Block, summand: relax.Var, result: relax.Var) -> bool:
+    """An activation of the layer's shape that is there before the layer runs."""
     order = list(block.bindings)
     is_ready = summand in block.inputs or (
         summand in block.bindings and order.index(summand) < order.index(result)

@@ -11,7 +11,7 @@ KIND_OF = {f"relax.nn.conv{rank}d": f"conv{rank}d" for rank in (1, 2, 3)}
 
 @dataclass(frozen=True)
 class LayerCall:
-    """`call` computes a layer of `kind` from `data` and `weight` [filters, input channels, *kernel].
+    """`call` computes a layer from `data` and `weight` [filters, input channels, *kernel].
 
     conv2d   R.nn.conv2d(data, weight)
     linear   R.matmul(data, R.permute_dims(weight))

@@ -13,9 +13,13 @@ EPILOGUE = "sparsetvm.epilogue"
 def layer_function(name: str, layer: LayerCall, epilogue: tuple[str, ...] = ()) -> relax.Function:
     """A function of (x, weight, bias?, residual?) that computes `layer` and then its epilogue.
 
-        R.func_attr({"sparsetvm.layer": "conv", "sparsetvm.kind": "conv2d", "sparsetvm.epilogue": ["relu"]})
+        # sparsetvm.layer = "conv", sparsetvm.kind = "conv2d", sparsetvm.epilogue = ["bias", "relu"]
         lv = R.nn.conv2d(x, weight, ...)
-        gv = R.nn.relu(lv)
+        lv1 = R.reshape(bias, [1, filters, 1, 1])
+        lv2 = R.add(lv, lv1)
+        gv = R.nn.relu(lv2)
+
+    `epilogue` is in the order of ir.Layer's.
     """
     x, weight = relax.Var("x", layer.data.ty), relax.Var("weight", layer.weight.ty)
     params, bias = [x, weight], None

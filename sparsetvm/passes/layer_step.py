@@ -11,6 +11,7 @@ from ..kernels.frame import Window
 from ..kernels.gather_gemm import GatherGemm
 from ..kernels.tile import dense_group, lanes_for
 from ..sparsity.dense import Dense
+from ..sparsity.packed import pack as pack_weight
 from . import pack
 from .flat_steps import Step
 from .layout import Value, images, phases, samples
@@ -43,10 +44,11 @@ class LayerStep(Step):
     def emit(self, emission):
         layer, target = self.layer, emission.target
         source, dest = emission.place(self.read), emission.place(self.result)
-        structure = layer.structure
-        if isinstance(structure, Dense):
-            structure = replace(structure, group=dense_group(dest.positions, target.lanes))
-        packed = structure.pack(emission.array(layer.weight))
+        weight = emission.array(layer.weight)
+        if isinstance(layer.structure, Dense):
+            packed = pack_weight(weight, dense_group(dest.positions, target.lanes), None)
+        else:
+            packed = layer.structure.pack(weight)
         groups, blocks, columns, filters = packed.values.shape
         lanes = lanes_for(filters, dest.positions, dest.frame.row, target.lanes, target.registers)
         bias = None if layer.bias is None else emission.array(layer.bias)
@@ -99,7 +101,7 @@ class DepthwiseStep(Step):
             emission.constant(f"{layer.name}.bias", bias),
         ]
         kernel = flat.depthwise(dest, source, pack.window_of(layer), activation(layer.epilogue))
-        emission.set_flat(self, emission.kernel("depthwise", kernel, args, dest.length))
+        emission.set_flat(self, emission.kernel("depthwise", kernel, args, (dest.length,)))
 
 
 def layer_step(output, call, layer: Layer) -> Step:

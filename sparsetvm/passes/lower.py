@@ -132,10 +132,8 @@ class _Emission:
             return self.constant(name, self._program.arrays[name])
         if var not in self._plain:
             value, shape = self._values[var]
-            source = self.place(value)
-            x = [self._flat[value.name]]
-            y = self.kernel("to_plain", flat.to_plain(source), x, int(np.prod(shape)))
-            self._plain[var] = self.reshape(y, shape)
+            kernel = flat.to_plain(self.place(value), shape)
+            self._plain[var] = self.kernel("to_plain", kernel, [self._flat[value.name]], shape)
         return self._plain[var]
 
     def convert(self, value: Value, to: Value, stride, phases):
@@ -143,11 +141,11 @@ class _Emission:
         dest = self.place(to)
         if value.name in self._flat:
             kernel = flat.from_flat(dest, self.place(value), stride, phases)
-            return self.kernel("from_flat", kernel, [self._flat[value.name]], dest.length)
+            return self.kernel("from_flat", kernel, [self._flat[value.name]], (dest.length,))
         kernel = flat.from_plain(dest, value.channels, value.size, stride, phases)
         length = value.batch * value.channels * int(np.prod(value.size))
-        x = self.reshape(self.plain(value.var), (length,))
-        return self.kernel("from_plain", kernel, [x], dest.length)
+        x = self.builder.emit(relax.op.reshape(self.plain(value.var), (length,)))
+        return self.kernel("from_plain", kernel, [x], (dest.length,))
 
     def gather_gemm(self, shape: GatherGemm, dest: Flat, args: list):
         """The layer's kernel; layers of one shape share it."""
@@ -161,13 +159,11 @@ class _Emission:
         if key not in self._kernels:
             function = gather_gemm(shape).with_attr("sparsetvm.margins", margins)
             self._kernels[key] = self._add(function, "gather_gemm")
-        return self._call(self._kernels[key], args, dest.length)
+        return self._call(self._kernels[key], args, (dest.length,))
 
-    def kernel(self, name: str, function, args: list, length: int):
-        return self._call(self._add(function, name), args, length)
-
-    def reshape(self, x, shape: tuple[int, ...]):
-        return self.builder.emit(relax.op.reshape(x, shape))
+    def kernel(self, name: str, function, args: list, shape: tuple[int, ...]):
+        """The result, a tensor of `shape`, of a kernel that is fast as it is."""
+        return self._call(self._add(function, name), args, shape)
 
     def on_plain(self, expr):
         """`expr` of the old function on the new one's plain tensors."""
@@ -186,7 +182,6 @@ class _Emission:
         """A private function of the module; TVMScript called it "main"."""
         return self.builder.add_func(function.without_attr("global_symbol"), name)
 
-    def _call(self, function, args: list, length: int):
-        return self.builder.emit(
-            relax.call_tir(function, args, out_ty=relax.TensorType((length,), "float32"))
-        )
+    def _call(self, function, args: list, shape: tuple[int, ...]):
+        result = relax.TensorType(shape, "float32")
+        return self.builder.emit(relax.call_tir(function, args, out_ty=result))

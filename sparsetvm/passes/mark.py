@@ -1,4 +1,4 @@
-"""Mark layers: what can run sparse becomes a function with its name, and is read back as records."""
+"""Mark layers: each becomes a function that bears its name, and can be read back as a record."""
 
 from collections import Counter
 from dataclasses import replace
@@ -7,8 +7,7 @@ import numpy as np
 
 from .._tvm import relax, tvm
 from ..frontends.imported import Imported
-from ..ir.layer import DenseOp, Layer
-from ..sparsity.dense import Dense
+from ..ir.layer import DenseOp, Layer, count_parameters
 from ..sparsity.plan import Plan
 from .block import Block, Rewrite
 from .evaluate import operator_name, shape_of
@@ -35,7 +34,8 @@ def mark(program: Imported) -> Imported:
         def main(x, features.0.weight):
             y = features_0(x, features.0.weight)
 
-    Assumes the form that canonicalise leaves. A weight used twice makes features.0 and features.0@2.
+    Assumes the form that canonicalise leaves. A weight used twice makes two layers, features.0 and
+    features.0@2.
     """
     rewrite = Rewrite(program.module)
     weights = set(rewrite.old.weights)
@@ -61,7 +61,7 @@ def layer_of_call(module: tvm.IRModule, expr: relax.Expr) -> str | None:
 
 
 def layers_of(program: Imported, plan: Plan) -> tuple[tuple[Layer, ...], tuple[DenseOp, ...]]:
-    """A record of each marked layer, in order, and of each convolution and matmul that was not taken."""
+    """Each marked layer in order, and each convolution and matmul that was left as it is."""
     block = Block.of(program.module)
     weights = set(block.weights)
     layers, dense_ops = [], []
@@ -77,12 +77,12 @@ def layers_of(program: Imported, plan: Plan) -> tuple[tuple[Layer, ...], tuple[D
 
 
 def _why_dense(expr: relax.Expr, layer: LayerCall | None, weights: set[relax.Var]) -> str | None:
-    """Why a convolution or matmul is left as it is; None: it is a layer to mark, or neither of them."""
+    """Why a convolution or matmul is left as it is; None: it is to be marked, or none of these."""
     operator = operator_name(expr)
     if "transpose" in operator and operator.startswith("relax.nn.conv"):
         return "transposed convolution"
     if layer is None:
-        return "no constant weight" if operator == "relax.matmul" else None
+        return "no constant matrix to multiply by" if operator == "relax.matmul" else None
     if layer.weight not in weights:
         return "weight computed at run time"
     dtypes = {str(x.ty.dtype) for x in (layer.data, layer.weight, expr)} - {"float32"}
@@ -130,7 +130,7 @@ def _record(
         epilogue=epilogue,
         structure=structure,
         weight_shape=array.shape,
-        parameters=array.size if isinstance(structure, Dense) else int(np.count_nonzero(array)),
+        parameters=count_parameters(structure, array),
     )
 
 

@@ -43,6 +43,7 @@ def to_code(
                 relax.transform.FoldConstant(),
                 relax.transform.FuseOps(),
                 relax.transform.FuseTIR(),
+                relax.transform.RewriteDataflowReshape(),
                 relax.transform.DeadCodeElimination(),
             ]
         )(module)

@@ -1,4 +1,4 @@
-"""Rules that simplify a graph one binding at a time: each says what stands for an expression, or None."""
+"""Rules that simplify one binding each: they say what stands for an expression, or None."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ Rule = Callable[[relax.Expr, Rewrite, Weights], relax.Expr | None]
 
 
 def simplify(module: tvm.IRModule, weights: Weights) -> tvm.IRModule:
-    """Apply the first rule that fits to each binding; constants made on the way are added to `weights`."""
+    """Apply to each binding the first rule that fits; the arrays that it makes join `weights`."""
     rewrite = Rewrite(module)
 
     def apply(_: relax.Var, expr: relax.Expr) -> relax.Expr:
@@ -32,7 +32,7 @@ def fold_constant(expr: relax.Expr, _: Rewrite, weights: Weights) -> relax.Expr 
     if array is None:
         return None
     dtype = str(expr.ty.dtype)
-    if array.size == 1 or "float" not in dtype:
+    if (array.size == 1 and array.ndim < 2) or "float" not in dtype:
         return relax.const(np.asarray(array), dtype)
     names = [var.name for var in variables(expr)] or ["constant"]
     # a mask times a weight is that weight
@@ -61,7 +61,7 @@ def split_batch_norm(expr: relax.Expr, rewrite: Rewrite, weights: Weights) -> re
     data, *statistics = whole.args
     values = [evaluate(arg, weights) for arg in statistics]
     if any(value is None for value in values):
-        return None
+        return None  # statistics of the batch at hand
     weight, bias, mean, variance = (value.astype(np.float64) for value in values)
     scale = (weight if whole.attrs.scale else 1) / np.sqrt(variance + whole.attrs.epsilon)
     shift = (bias if whole.attrs.center else 0) - mean * scale
@@ -75,7 +75,7 @@ def split_batch_norm(expr: relax.Expr, rewrite: Rewrite, weights: Weights) -> re
 
 
 def transpose_linear(expr: relax.Expr, rewrite: Rewrite, weights: Weights) -> relax.Expr | None:
-    """matmul(x, fc.weight), a constant [features, filters]  ->  matmul(x, permute_dims(fc.weight))"""
+    """matmul(x, fc.weight), [features, filters]  ->  matmul(x, permute_dims(fc.weight))"""
     if operator_name(expr) != "relax.matmul" or expr.args[1] not in weights:
         return None
     weight = expr.args[1]
@@ -91,18 +91,16 @@ def pad_in_convolution(expr: relax.Expr, rewrite: Rewrite, _: Weights) -> relax.
     """conv2d(pad(x, [0, 0, 0, 0, 0, 1, 0, 1]))  ->  conv2d(x, padding=[0, 0, 1, 1])"""
     if operator_name(expr) not in KIND_OF or not expr.attrs.data_layout.startswith("NC"):
         return None
-    pad = rewrite.bound(expr.args[0])
-    if operator_name(pad) != "relax.nn.pad" or pad.attrs.pad_mode != "constant":
-        return None
-    widths = [int(n) for n in pad.attrs.pad_width]
-    before, after = widths[0::2], widths[1::2]
-    if pad.attrs.pad_value != 0 or any((*before[:2], *after[:2])) or min(widths) < 0:
-        return None
+    data, weight = expr.args
     padding = [int(n) for n in expr.attrs.padding]
-    padding = [n + extra for n, extra in zip(padding, before[2:] + after[2:], strict=True)]
+    while (widths := _zeros_around(rewrite.bound(data))) is not None:
+        data = rewrite.bound(data).args[0]
+        padding = [n + more for n, more in zip(padding, widths, strict=True)]
+    if data == expr.args[0]:
+        return None
     attrs = {key: getattr(expr.attrs, key) for key in _CONVOLUTION_ATTRS}
     operator = getattr(relax.op.nn, KIND_OF[operator_name(expr)])
-    return operator(pad.args[0], expr.args[1], padding=padding, **attrs)
+    return operator(data, weight, padding=padding, **attrs)
 
 
 def join_clips(expr: relax.Expr, rewrite: Rewrite, _: Weights) -> relax.Expr | None:
@@ -148,6 +146,18 @@ def _whole(expr: relax.Expr, rewrite: Rewrite) -> relax.Expr | None:
         return None
     whole = expr.tuple_value
     return rewrite.bound(whole) if isinstance(whole, relax.Var) else whole
+
+
+def _zeros_around(pad: relax.Expr | None) -> list[int] | None:
+    """The zeros that `pad` puts before and after each spatial axis, if that is all it does."""
+    if operator_name(pad) != "relax.nn.pad":
+        return None
+    widths = [int(n) for n in pad.attrs.pad_width]
+    before, after = widths[0::2], widths[1::2]
+    is_zero = pad.attrs.pad_mode == "constant" and pad.attrs.pad_value == 0
+    if not is_zero or any((*before[:2], *after[:2])) or min(widths) < 0:
+        return None
+    return before[2:] + after[2:]
 
 
 def _bounds(expr: relax.Expr | None) -> tuple[float, float] | None:

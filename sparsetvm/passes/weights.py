@@ -10,7 +10,7 @@ from .block import Rewrite
 
 
 class Weights(dict[relax.Var, np.ndarray]):
-    """Variables that are bound nowhere, and what each holds; several may bear one name for a while."""
+    """Variables that are bound nowhere, and what each holds; several may share a name for now."""
 
     def add(self, name: str, array: np.ndarray, dtype: str) -> relax.Var:
         var = relax.Var(name, relax.TensorType(array.shape, dtype))
@@ -26,7 +26,7 @@ def stem(weight: str) -> str:
 def name_apart(
     module: tvm.IRModule, weights: Weights
 ) -> tuple[tvm.IRModule, dict[str, np.ndarray]]:
-    """Give each weight that main reads a name of its own; equal views of one array become one weight."""
+    """Give each weight of main a name of its own; equal views of an array are one weight."""
     rewrite = Rewrite(module)
     arrays: dict[str, np.ndarray] = {}
     same: dict[tuple, relax.Var] = {}

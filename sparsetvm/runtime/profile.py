@@ -1,4 +1,4 @@
-"""Where an engine's time goes: the whole run, and each of its steps."""
+"""Where an engine's time goes: the whole run, each of its steps, and each layer."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -28,12 +28,19 @@ class StepTime:
     time: Spread
     layer: LayerFacts | None
 
+
+@dataclass(frozen=True)
+class LayerTime:
+    """One layer, all of its kernel calls together."""
+
+    facts: LayerFacts
+    ms: float
+
     @property
     def realised(self) -> float | None:
         """Speed-up over our own dense form, of the reduction of operations; None: not measured."""
-        if self.layer is None or self.layer.dense_ms is None:
-            return None
-        return self.layer.dense_ms / self.time.ms / self.layer.rate
+        dense_ms = self.facts.dense_ms
+        return None if dense_ms is None else dense_ms / self.ms / self.facts.rate
 
 
 @dataclass(frozen=True)
@@ -47,33 +54,55 @@ class Profile:
     """Runs on their own, without a clock between the steps."""
     steps: tuple[StepTime, ...]
 
+    @property
+    def layers(self) -> tuple[LayerTime, ...]:
+        """Each layer's medians added up, in the order of the run."""
+        ms: dict[str, float] = {}
+        for step in self.steps:
+            ms[step.name] = ms.get(step.name, 0.0) + step.time.ms
+        facts = {step.name: step.layer for step in self.steps if step.layer}
+        return tuple(LayerTime(layer, ms[name]) for name, layer in facts.items())
+
     def to_json(self) -> dict[str, Any]:
         """What json.dumps takes."""
-        rows = [asdict(step) | {"realised": step.realised} for step in self.steps]
-        return asdict(self) | {"steps": rows}
+        return {
+            "device": self.device,
+            "threads": self.threads,
+            "repeats": self.repeats,
+            **asdict(self.total),
+            "steps": [
+                {"name": step.name, "kernel": step.kernel, **asdict(step.time)}
+                for step in self.steps
+            ],
+            "layers": [
+                {**asdict(layer.facts), "ms": layer.ms, "realised": layer.realised}
+                for layer in self.layers
+            ],
+        }
 
     def __str__(self) -> str:
-        head = (
-            f"{self.total.ms:.3f} ms (p10 {self.total.p10:.3f}, p90 {self.total.p90:.3f})   "
-            f"{self.device}, {self.threads} thread{'s' if self.threads > 1 else ''}, "
-            f"median of {self.repeats} runs"
-        )
+        """The whole, then a line for each step: '  features.10   1.210 ms   pattern(4 of 9) …'."""
         width = max((len(step.name) for step in self.steps), default=0)
-        return "\n".join([head, *(f"  {step.name:{width}}  {_row(step)}" for step in self.steps)])
+        realised = {layer.facts.name: layer.realised for layer in self.layers}
+        lines = [self._head()]
+        for step in self.steps:
+            line = f"  {step.name:{width}}  {step.time.ms:8.3f} ms"
+            if step.layer:
+                line += f"   {step.layer.structure}   {step.layer.rate:.1f}x fewer operations"
+            if step.layer and step.layer.dense_ms is not None:
+                line += f"   dense {step.layer.dense_ms:.3f} ms, {realised[step.name]:.0%} realised"
+            lines.append(line)
+        return "\n".join(lines)
+
+    def _head(self) -> str:
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return (
+            f"{self.total.ms:.3f} ms (p10 {self.total.p10:.3f}, p90 {self.total.p90:.3f})   "
+            f"{self.device}, {threads}, median of {self.repeats} runs"
+        )
 
 
 def spread(seconds: Sequence[float]) -> Spread:
     """Median and spread of times in seconds, in milliseconds."""
     p10, median, p90 = np.percentile(seconds, [10, 50, 90]) * 1e3
     return Spread(float(median), float(p10), float(p90))
-
-
-def _row(step: StepTime) -> str:
-    text = f"{step.time.ms:8.3f} ms"
-    layer = step.layer
-    if layer is None:
-        return text
-    text += f"   {layer.structure}   {layer.rate:.1f}x fewer operations"
-    if step.realised is not None:
-        text += f"   dense {layer.dense_ms:.3f} ms, {step.realised:.0%} realised"
-    return text

@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import prod
+from numbers import Integral
 
 import numpy as np
 
@@ -107,13 +109,20 @@ def _count_natural(energy: np.ndarray, entries: int) -> Counter[tuple[int, ...]]
 def _most_frequent(
     votes: Counter[tuple[int, ...]], entries: int, count: int, positions: int
 ) -> Shapes:
-    """The most frequent shapes; a kernel with more zeros adds one only if none covers it."""
-    chosen: list[tuple[int, ...]] = []
+    """The most frequent shapes; those of kernels with more zeros come last and fill them up."""
+    chosen: list[set[int]] = []
     for shape, _ in sorted(votes.items(), key=lambda item: (-len(item[0]), -item[1], item[0])):
-        if len(chosen) < count and not any(set(shape) <= set(other) for other in chosen):
-            free = [place for place in range(positions) if place not in shape]
-            chosen.append(tuple(sorted([*shape, *free[: entries - len(shape)]])))
-    return tuple(chosen)
+        fitting = [other for other in chosen if len(other.union(shape)) <= entries]
+        if any(other.issuperset(shape) for other in fitting):
+            continue
+        if len(chosen) < count:
+            chosen.append(set(shape))
+        elif fitting:
+            fitting[0].update(shape)
+    for shape in chosen:
+        free = (place for place in range(positions) if place not in shape)
+        shape.update(list(islice(free, entries - len(shape))))
+    return tuple(tuple(sorted(shape)) for shape in chosen)
 
 
 def _as_places(shapes: Shapes, positions: int) -> np.ndarray:
@@ -131,12 +140,16 @@ def _as_places(shapes: Shapes, positions: int) -> np.ndarray:
 
 def _read_shapes(shapes: Sequence[Sequence[int]], entries: int) -> Shapes:
     """Shapes as sorted tuples, each of `entries` different places."""
-    if not shapes:
-        raise StructureError("pattern: shapes is empty; leave it out to find them in the weights")
+    if not isinstance(shapes, list | tuple) or not shapes:
+        raise StructureError(
+            f"pattern: shapes is a list of patterns, or left out to find them; got {shapes!r}"
+        )
     for shape in shapes:
-        if len(set(shape)) != entries or len(shape) != entries or min(shape) < 0:
+        places = set(shape) if isinstance(shape, list | tuple) else set()
+        whole = all(isinstance(place, Integral) and place >= 0 for place in places)
+        if not whole or not len(places) == entries == len(shape):
             raise StructureError(
-                f"pattern: shape {_in_words(shape)} is not {entries} different places from 0 up"
+                f"pattern: shape {shape!r} is not {entries} different places, counted from 0"
             )
     return tuple(tuple(sorted(map(int, shape))) for shape in shapes)
 

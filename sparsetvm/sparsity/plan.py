@@ -176,11 +176,13 @@ def _read_structure(table: Any, where: str, others: Iterable[str] = ()) -> Struc
     if not isinstance(table, Mapping) or not isinstance(table.get("structure"), str):
         known = ", ".join(structures)
         raise PlanError(f'{where} names no structure; add structure = "…", one of {known}')
+    name = table["structure"]
+    if name not in structures:
+        raise PlanError(f"{where}: unknown structure {name!r}; {_nearest(name, structures)}")
+    parameters = [key.name for key in fields(structures[name])]
+    _refuse_unknown(table, ["structure", *others, *parameters], where)
     try:
-        structure = structures[table["structure"]]
-        parameters = [key.name for key in fields(structure)]
-        _refuse_unknown(table, ["structure", *others, *parameters], where)
-        return structure(**{key: _tuples(table[key]) for key in parameters if key in table})
+        return structures[name](**{key: _tuples(table[key]) for key in parameters if key in table})
     except StructureError as err:
         raise PlanError(f"{where}: {err}") from err
 

@@ -4,7 +4,7 @@ from ...errors import ModelError
 from . import c3d, conv1d, efficientnet_lite, mobilenet, resnet, vgg  # noqa: F401  (they register)
 from .efficientnet_lite import efficientnet_input as efficientnet_input
 from .hed import hed as hed, hed_input as hed_input
-from .net import Net as Net, nets as nets
+from .named import Net as Net, nets as nets
 from .single import EXAMPLE, PREFIX, single_conv
 
 

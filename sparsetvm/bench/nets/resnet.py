@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from .initialise import initialise
-from .net import Net, example_input, nets
+from .named import Net, example_input, nets
 
 EXPANSION = 4
 

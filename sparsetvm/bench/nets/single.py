@@ -7,7 +7,7 @@ from torch import nn
 
 from ...errors import ModelError
 from .initialise import initialise
-from .net import Net, example_input
+from .named import Net, example_input
 
 PREFIX = "conv:"
 EXAMPLE = "conv:256x256x3x56"

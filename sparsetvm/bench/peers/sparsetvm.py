@@ -14,7 +14,7 @@ def load(model: Path, inputs: list[np.ndarray], threads: int) -> Run:
     engine = sparsetvm.load(model)
 
     def run() -> list[np.ndarray]:
-        outputs = engine(*inputs)
+        outputs = engine(inputs)
         return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
 
     return run

@@ -1,0 +1,85 @@
+"""sparsetvm bench: a net under a plan, beside other engines."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import options
+from .output import progress, show_result, show_settings
+
+if TYPE_CHECKING:
+    from ..bench.result import BenchResult
+
+EXAMPLE = "sparsetvm bench conv:64x64x3x28 --plan pattern8x-b8 --peers torch"
+
+
+def command(
+    net: Annotated[
+        str,
+        typer.Argument(
+            help="A net's name (vgg16), or one layer (conv:256x256x3x56).", show_default=False
+        ),
+    ],
+    plan: Annotated[
+        str,
+        typer.Option(help="A plan's TOML file, or a ready plan's name.", show_default=False),
+    ],
+    peers: Annotated[
+        str | None,
+        typer.Option(
+            help="Engines to compare with, by commas; left out: all that are known.",
+            show_default=False,
+        ),
+    ] = None,
+    threads: Annotated[int, typer.Option(help="Threads of every engine.", min=1)] = 1,
+    seconds: Annotated[
+        float | None,
+        typer.Option(help="Time for each engine, about.", show_default=False),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Time our engine, sparse and dense, and its peers, in turns and in one run.
+
+    A peer that is not installed is skipped; one whose result differs from torch's gets no time.
+    """
+    show_settings("bench", net=net, plan=plan, peers=peers, threads=threads)
+    from ..bench.compare import bench
+
+    chosen: dict[str, Any] = {"threads": threads}
+    if peers is not None:
+        chosen["peers"] = [name.strip() for name in peers.split(",") if name.strip()]
+    if seconds is not None:
+        chosen["seconds"] = seconds
+    with progress(f"bench {net}") as say:
+        result = bench(net, plan, progress=say, **chosen)
+    show_result(result.to_json(), _text(result), json)
+
+
+def _text(result: "BenchResult") -> str:
+    """A line for each engine, the fastest first, then what was gained."""
+    table = result.to_json()
+    times, ours = table["spread"], table["ours"]["ms"]
+    width = max(map(len, [*times, *table["skipped"]]))
+    lines = [
+        f"{result.description}; plan {result.plan}",
+        f"{table['threads']} threads on {table['machine']['cpu']}, medians (p10 to p90) of "
+        f"interleaved runs, {table['seconds']} s for each engine",
+    ]
+    for name, time in sorted(times.items(), key=lambda item: item[1]["ms"]):
+        ratio = f"{time['ms'] / ours:6.2f}x" if ours else ""
+        spread = f"({time['p10']:.3f} to {time['p90']:.3f})"
+        loud = "" if time["quiet"] else "   others disturbed every run"
+        error = f"error {table['errors'][name]:.0e}"
+        lines.append(f"  {name:{width}} {time['ms']:10.3f} ms {ratio}  {error}  {spread}{loud}")
+    lines += [f"  {name:{width}} skipped: {why}" for name, why in table["skipped"].items()]
+    if table["speedup_over_fastest_dense"]:
+        lines.append(
+            f"{table['speedup_over_fastest_dense']:.2f}x over {table['fastest_dense']}, "
+            f"the fastest dense engine"
+        )
+    if table["ours"]["realised"]:
+        lines.append(
+            f"{table['operations']['reduction']:.1f}x fewer operations than our own dense form, "
+            f"{table['ours']['realised']:.0%} of that realised"
+        )
+    return "\n".join(lines)

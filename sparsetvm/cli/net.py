@@ -1,0 +1,38 @@
+"""What a net on the command line may be: a file, a name, or one layer."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import PlanError
+
+if TYPE_CHECKING:
+    from ..ir import LayerIR
+
+
+def read_net(net: str, plan: str | None = None) -> "LayerIR":
+    """The net as layer IR; one that is given by name has random weights, so the plan prunes them first."""
+    suffix = Path(net).suffix
+    if suffix == ".lir":
+        from ..ir import load
+
+        if plan is not None:
+            raise PlanError(f"{net} has its plan inside\n  leave --plan out, or prune it by the other plan")
+        return load(net)
+
+    from ..sparsity.plan import Plan
+
+    rules = Plan.load(plan) if plan else Plan()
+    from ..compiler import export
+
+    if suffix == ".onnx":
+        return export(net, plan=rules)
+    if suffix == ".pt2":
+        from ..frontends.pt2 import read_pt2
+
+        return export(read_pt2(net), plan=rules)
+
+    from ..bench.nets import net as named
+    from ..ir.prune import prune
+
+    found = named(net)
+    return prune(export(found.module, found.example_inputs), rules)

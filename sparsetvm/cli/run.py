@@ -1,0 +1,100 @@
+"""sparsetvm run: an artifact on this machine, timed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import options
+from .output import progress, show_result, show_settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..runtime import Manifest
+
+EXAMPLE = "sparsetvm compile conv:8x8x3x28 -o c.stvm && sparsetvm run c.stvm"
+
+SEED = 0
+
+
+def command(
+    artifact: Annotated[Path, typer.Argument(help="A .stvm file.", show_default=False)],
+    input: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", "-i", show_default=False,
+            help="A .npy file, or for several inputs an .npz that names them; left out: random numbers.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", show_default=False,
+            help="Where to write the result: .npy, or for several outputs .npz.",
+        ),
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Runs to time.", min=1)] = 20,
+    profile: Annotated[bool, typer.Option("--profile", help="Print each step's time.")] = False,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+) -> None:  # fmt: skip
+    """Run an artifact, print how long it takes, and write what it computes."""
+    seed = SEED if input is None else None
+    show_settings("run", artifact=artifact, input=input, seed=seed, repeats=repeats, output=output)
+    from ..files import check_writable
+    from ..runtime import load
+
+    if output is not None:
+        check_writable(output, overwrite)
+    engine = load(artifact)
+    values = _random(engine.manifest) if input is None else _read(input, engine.manifest)
+    result = engine(values)
+    with progress(f"running {artifact}"):
+        times = engine.profile(values, repeats)
+    if output is not None:
+        outputs = result if isinstance(result, tuple) else (result,)
+        names = [spec.name for spec in engine.manifest.outputs]
+        _write(output, dict(zip(names, outputs, strict=True)), overwrite)
+    text = str(times) if profile else str(times).split("\n")[0]
+    show_result(times.to_json() | {"seed": seed}, text, json)
+
+
+def _random(manifest: "Manifest") -> "dict[str, np.ndarray]":
+    import numpy as np
+
+    rng = np.random.default_rng(SEED)
+    return {
+        spec.name: rng.standard_normal(spec.shape).astype(spec.dtype) for spec in manifest.inputs
+    }
+
+
+def _read(path: Path, manifest: "Manifest") -> "np.ndarray | dict[str, np.ndarray]":
+    import numpy as np
+
+    from ..errors import FileError
+
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
+    except (OSError, ValueError, EOFError) as err:
+        names = ", ".join(spec.name for spec in manifest.inputs)
+        raise FileError(
+            f"cannot read {path} as .npy or .npz: {err}\n"
+            f"  write it with numpy.save, or numpy.savez for several ({names})"
+        ) from err
+
+
+def _write(path: Path, outputs: "dict[str, np.ndarray]", overwrite: bool) -> None:
+    import numpy as np
+
+    from ..files import write_whole
+
+    def write(new: Path) -> None:
+        with new.open("wb") as file:
+            if len(outputs) == 1:
+                np.save(file, *outputs.values())
+            else:
+                np.savez(file, **outputs)
+
+    write_whole(path, write, overwrite)

@@ -1,0 +1,71 @@
+"""Scheduled code becomes an artifact: library, weights in call order, and what they are."""
+
+import tempfile
+from math import prod
+from pathlib import Path
+
+from .. import __version__
+from .._tvm import relax, tvm
+from ..frontends.imported import Imported
+from ..ir.layer import Layer, LayerIR
+from ..targets.target import Target
+from .artifact import Artifact
+from .manifest import LayerFacts, Manifest, Step, TensorSpec
+
+
+def build(program: Imported, ir: LayerIR, target: Target) -> Artifact:
+    """Compile `program`, the code of `ir`'s layers, for `target`."""
+    executable = tvm.compile(program.module, target=tvm.target.Target(dict(target.tvm)))
+    with tempfile.TemporaryDirectory(prefix="sparsetvm-") as folder:
+        path = Path(folder) / "library.so"
+        executable.export_library(str(path), fcompile=target.linker)
+        library = path.read_bytes()
+    arrays = program.arrays
+    manifest = Manifest(
+        target=target.name,
+        features=tuple(sorted(target.features)),
+        threads=target.threads,
+        inputs=tuple(TensorSpec(*spec) for spec in ir.inputs),
+        outputs=tuple(TensorSpec(f"y{i}", *spec) for i, spec in enumerate(ir.outputs)),
+        weights=program.parameters,
+        steps=_steps(program, {layer.name for layer in ir.layers}),
+        layers=tuple(_facts(layer, arrays) for layer in ir.layers),
+        versions={"sparsetvm": __version__, "tvm": tvm.__version__},
+        source=ir.source,
+    )
+    return Artifact(library, {name: arrays[name] for name in program.parameters}, manifest)
+
+
+def _steps(program: Imported, layers: set[str]) -> tuple[Step, ...]:
+    """The kernel calls of main in order; a call that reads a layer's packed constants is that layer's."""
+    main = program.module["main"]
+    parameters = main.params[len(program.inputs) :]
+    owner = {
+        var: name.rpartition(".")[0] for var, name in zip(parameters, program.parameters, strict=True)
+    }
+    call_tir = tvm.ir.Op.get("relax.call_tir")
+    steps = []
+    for block in main.body.blocks:
+        for binding in block.bindings:
+            call = binding.value
+            if isinstance(call, relax.Call) and call.op == call_tir:
+                kernel = call.args[0].name_hint
+                owners = [owner[arg] for arg in call.args[1].fields if arg in owner]
+                name = next((name for name in owners if name in layers), kernel.rstrip("0123456789"))
+                steps.append(Step(kernel, name))
+    return tuple(steps)
+
+
+def _facts(layer: Layer, arrays: dict) -> LayerFacts:
+    pixels = prod(layer.output_shape) // layer.weight_shape[0]
+    packed = [arrays[name] for name in (f"{layer.name}.values", f"{layer.name}.weight") if name in arrays]
+    return LayerFacts(
+        name=layer.name,
+        kind=layer.kind,
+        structure=str(layer.structure),
+        rate=layer.rate,
+        operations=2 * prod(layer.weight_shape) * pixels,
+        bytes=sum(array.nbytes for array in packed),
+        form="dense" if layer.rate == 1 else "sparse",
+        schedule="default",
+    )

@@ -1,0 +1,129 @@
+"""The verbs do what the Python functions do, from file to file."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import sparsetvm as st
+from sparsetvm.cli import main
+
+NET = "conv:16x16x3x9"
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """A torch net as a .pt2 file, with its input and its output."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3)).eval()
+    x = torch.randn(1, 3, 7, 6)
+    path = tmp_path_factory.mktemp("program") / "net.pt2"
+    torch.export.save(torch.export.export(net, (x,)), path)
+    with torch.inference_mode():
+        return path, x.numpy(), net(x).numpy()
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory):
+    path = tmp_path_factory.mktemp("artifact") / "net.stvm"
+    with pytest.raises(SystemExit):
+        main(["compile", NET, "--threads", "1", "-o", str(path)])
+    return str(path)
+
+
+def test_prune_inspect_compile_and_run_a_named_net(sparsetvm):
+    pruned = sparsetvm("prune", NET, "--plan", "pattern8x-b8", "-o", "net.lir", "--json").json
+    assert pruned["layer_ir"] == "net.lir"
+    assert pruned["rates"]["conv"] == pytest.approx(8.1, rel=0.15)  # whole kernels of a small layer
+    (layer,) = sparsetvm("inspect", "net.lir", "--json").json["layers"]
+    assert layer["parameters"] == pruned["parameters"]
+    assert layer["group"] == 8
+    compiled = sparsetvm("compile", "net.lir", "-o", "net.stvm", "--threads", "1", "--json").json
+    assert compiled["layers"] == 1
+    assert compiled["bytes"] == Path("net.stvm").stat().st_size
+    ran = sparsetvm("run", "net.stvm", "--repeats", "3", "--json").json
+    assert (ran["threads"], ran["repeats"], ran["seed"]) == (1, 3, 0)
+    assert ran["layers"][0]["structure"] == layer["structure"]
+
+
+def test_a_torch_file_runs_on_a_given_input(sparsetvm, program):
+    path, x, y = program
+    np.save("x.npy", x)
+    assert sparsetvm("compile", str(path), "-o", "net.stvm").code == 0
+    run = sparsetvm("run", "net.stvm", "-i", "x.npy", "-o", "y.npy", "--repeats", "1", "--json")
+    assert run.json["seed"] is None
+    np.testing.assert_allclose(np.load("y.npy"), y, atol=1e-5)
+
+
+def test_a_plan_that_a_files_weights_do_not_follow_is_refused(sparsetvm, program):
+    run = sparsetvm("export", str(program[0]), "--plan", "pattern8x-b8", "-o", "net.lir")
+    assert run.code == 1
+    assert not Path("net.lir").exists()
+
+
+def test_a_file_is_pruned_by_a_plan(sparsetvm, program):
+    assert sparsetvm("prune", str(program[0]), "--plan", "pattern8x-b1", "-o", "net.lir").code == 0
+    ir = st.load_ir("net.lir")
+    assert [layer.rate > 1 for layer in ir.layers] == [False, True]  # the plan spares first layers
+    run = sparsetvm("compile", "net.lir", "--plan", "pattern8x-b1", "-o", "net.stvm")
+    assert run.code == 1
+    assert "net.lir has its plan inside" in run.err
+
+
+def test_inspect_prints_the_layer_ir(sparsetvm):
+    sparsetvm("export", NET, "-o", "net.lir")
+    assert sparsetvm("inspect", "net.lir").out == f"{st.load_ir('net.lir')}\n"
+
+
+def test_inspect_tells_what_an_artifact_was_compiled_for(sparsetvm, artifact):
+    text = sparsetvm("inspect", artifact).out
+    assert "for cpu, threads 1" in text
+    assert "in   x [1,16,9,9] float32" in text
+    assert sparsetvm("inspect", artifact, "--json").json["inputs"][0]["shape"] == [1, 16, 9, 9]
+
+
+def test_run_prints_its_time_and_with_profile_each_step(sparsetvm, artifact):
+    head = sparsetvm("run", artifact).out
+    assert head.count("\n") == 1
+    assert "1 thread, median of 20 runs" in head
+    assert "\n  conv " in sparsetvm("run", artifact, "--profile").out
+
+
+def test_a_file_that_exists_stays_unless_it_may_be_replaced(sparsetvm):
+    Path("net.stvm").write_text("mine")
+    run = sparsetvm("compile", NET, "-o", "net.stvm")
+    assert (run.code, Path("net.stvm").read_text()) == (1, "mine")
+    assert "net.stvm exists" in run.err
+    assert sparsetvm("compile", NET, "-o", "net.stvm", "--overwrite", "--dump", "phases").code == 0
+    assert len(list(Path("phases").iterdir())) > 1
+    assert sparsetvm("run", "net.stvm").code == 0
+
+
+@pytest.mark.parametrize(
+    ("save", "message"),
+    [
+        (lambda: np.save("x.npy", np.zeros((1, 16, 9, 8), "f")), "input x is [1, 16, 9, 8]"),
+        (lambda: np.save("x.npy", np.zeros((1, 16, 9, 9))), "input x is float64"),
+        (lambda: np.savez("x.npy", y=np.zeros(1)), "cannot read x.npy"),
+        (lambda: Path("x.npy").write_bytes(b"text"), "cannot read x.npy"),
+        (lambda: np.save("x.npy", np.array([{}]), allow_pickle=True), "cannot read x.npy"),
+        (lambda: None, "cannot read x.npy"),
+    ],
+    ids="shape dtype named text pickle absent".split(),
+)
+def test_an_input_that_does_not_fit_is_said(sparsetvm, artifact, save, message):
+    save()
+    run = sparsetvm("run", artifact, "-i", "x.npy")
+    assert (run.code, run.out) == (1, "")
+    assert message in run.err
+
+
+def test_settings_and_progress_stay_off_stdout(sparsetvm):
+    run = sparsetvm("inspect", NET, "--json")
+    json.loads(run.out)
+    run = sparsetvm("export", NET, "-o", "net.lir", "--json")
+    assert json.loads(run.out) == {"layer_ir": "net.lir", "layers": 1, "dense_ops": 0}
+    assert run.err.startswith("export  net conv:16x16x3x9  output net.lir")
