@@ -63,11 +63,13 @@ def make(name):
     if not works(python):
         advice = "make an environment; Debian and Ubuntu have venv in the package python3-venv"
         call(advice, sys.executable, "-m", "venv", "--clear", folder)
-    pinned, bare = list(expand(environment["requirements"])), environment.get("bare", [])
+    pinned = list(dict.fromkeys(expand(environment["requirements"])))
+    bare = environment.get("bare", [])
     stamp = folder / "pins.sha256"
     digest = hashlib.sha256("\n".join([*pinned, "", *bare]).encode()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
-        print(f"installing the pinned packages in {folder}: some minutes", file=sys.stderr, flush=True)
+        said = f"installing the pinned packages in {folder}: some minutes"
+        print(said, file=sys.stderr, flush=True)
         pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
         pip += [] if sys.stderr.isatty() else ["--quiet"]
         advice = "install the pinned packages; what pip says of it is above"

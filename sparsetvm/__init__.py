@@ -1,12 +1,12 @@
 """Fine-grained structured sparsity, from pruning to fast kernels.
 
-    import sparsetvm as st
+import sparsetvm as st
 
-    plan   = st.Plan.load("pattern8x-b8")
-    model  = st.prune(model, plan)
-    lir    = st.export(model, example_inputs, plan)
-    engine = st.load(st.compile(lir))
-    y      = engine(x)
+plan   = st.Plan.load("pattern8x-b8")
+model  = st.prune(model, plan)
+lir    = st.export(model, example_inputs, plan)
+engine = st.load(st.compile(lir))
+y      = engine(x)
 """
 
 import importlib
@@ -29,7 +29,7 @@ _HOME = {
     "load_ir": "ir.file",
     "prune": "prune",
 }
-"""Where each public name lives; it is imported on first use, so that `import sparsetvm` is instant."""
+"""Where each public name lives; imported on first use, so that `import sparsetvm` is instant."""
 
 _CALLED = {"load_ir": "load"}
 """Names that are shorter at home."""
@@ -50,7 +50,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """`st.prune` is the function; importing the package sparsetvm.prune must not put itself there."""
+    """`st.prune` is the function, also after somebody imported the package sparsetvm.prune."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not (name in _HOME and isinstance(value, ModuleType)):

@@ -1,4 +1,4 @@
-"""A zip that guards every byte of itself: stored, not compressed, its last bytes a SHA-256 of the rest."""
+"""A zip that guards every byte of itself: stored as it is, and its end is a SHA-256 of the rest."""
 
 import hashlib
 import os
@@ -30,7 +30,7 @@ def write_sealed_zip(path: Path, kind: str, members: Mapping[str, bytes]) -> Non
 
 @contextmanager
 def open_sealed_zip(path: str | Path, kind: str, next_step: str) -> Iterator[zipfile.ZipFile]:
-    """The zip, once its seal is known to be whole; FileError says what is wrong, and `next_step`."""
+    """The zip, once its seal is found whole; FileError says what is wrong, and `next_step`."""
     try:
         with open(path, "rb") as file:
             _check_seal(file, path, kind, next_step)

@@ -1,4 +1,4 @@
-"""The house: imports point down, heavy libraries stay at home, and `import sparsetvm` is instant."""
+"""The house: imports point down, heavy libraries stay home, and `import sparsetvm` is instant."""
 
 import ast
 import subprocess
@@ -33,7 +33,7 @@ FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-"""A part imports itself and what lies on floors below; parts of one floor know nothing of each other."""
+"""A part imports itself and the floors below it; parts of one floor do not know each other."""
 
 HOMES = {
     "torch": {"prune", "frontends", "train", "bench"},
@@ -59,7 +59,7 @@ def test_imports_point_down(file):
     own = {part, *(below for floor in FLOORS[: _floor(part)] for below in floor)}
     for module, line in _imports(file):
         if module.startswith("sparsetvm"):
-            other = (module.split(".") + ["__init__"])[1]
+            other = [*module.split("."), "__init__"][1]
             assert other in own, f"{file}:{line}: {part} may not import {other}"
 
 
@@ -80,7 +80,9 @@ def test_every_part_has_a_floor():
 
 def test_importing_sparsetvm_imports_nothing_heavy():
     light = {"sparsetvm"} | set(sys.stdlib_module_names)
-    code = "import sys; before = set(sys.modules); import sparsetvm; print(*set(sys.modules) - before)"
+    code = (
+        "import sys; before = set(sys.modules)\nimport sparsetvm; print(*set(sys.modules) - before)"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {name.split(".")[0] for name in run.stdout.split()} <= light
 
@@ -96,7 +98,9 @@ def test_a_name_that_is_none_is_an_attribute_error():
         sparsetvm.prnue  # noqa: B018
 
 
-@pytest.mark.parametrize("first", ["import sparsetvm.prune", "from sparsetvm.prune import Pruner", ""])
+@pytest.mark.parametrize(
+    "first", ["import sparsetvm.prune", "from sparsetvm.prune import Pruner", ""]
+)
 def test_prune_is_the_function_whatever_was_imported_first(first):
     code = f"{first}\nimport sparsetvm as st\nprint(callable(st.prune))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

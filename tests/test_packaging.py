@@ -38,11 +38,8 @@ def wheel(tmp_path_factory):
 def test_a_wheel_holds_every_file_of_the_package(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    package = {str(file.relative_to(ROOT)) for file in ROOT.glob("sparsetvm/**/*") if _is_ours(file)}
-    schedules = {
-        f"sparsetvm/{file.relative_to(ROOT)}" for file in ROOT.glob("schedules/**/*") if _is_ours(file)
-    }
-    assert package | schedules <= names
+    assert {str(path) for path in _ours("sparsetvm")} <= names
+    assert {f"sparsetvm/{path}" for path in _ours("schedules")} <= names
 
 
 def test_an_installed_wheel_finds_its_schedules(wheel, tmp_path):
@@ -64,7 +61,7 @@ def test_every_requirement_is_pinned():
     project = PYPROJECT["project"]
     required = [*project["dependencies"], *PYPROJECT["build-system"]["requires"]]
     for extra in project["optional-dependencies"].values():
-        required += [requirement for requirement in extra if not requirement.startswith("sparsetvm[")]
+        required += [one for one in extra if not one.startswith("sparsetvm[")]
     for environment in PYPROJECT["tool"]["sparsetvm"]["environments"].values():
         required += environment.get("bare", [])
     for requirement in required:
@@ -78,7 +75,7 @@ def test_every_environment_has_tests():
 
 def test_an_extra_is_all_that_it_names():
     asked = list(_make().expand(["sparsetvm[linker,onnx]", "other==1"]))
-    assert asked[: len(PYPROJECT["project"]["dependencies"])] == PYPROJECT["project"]["dependencies"]
+    assert set(PYPROJECT["project"]["dependencies"]) < set(asked)
     assert {"ziglang", "onnx", "other"} <= {requirement.split("==")[0] for requirement in asked}
 
 
@@ -106,8 +103,9 @@ def test_make_says_what_it_can_do(arguments):
     assert run.stderr == "say which: python3 make.py demo, or python3 make.py test\n"
 
 
-def _is_ours(file: Path) -> bool:
-    return file.is_file() and "__pycache__" not in file.parts
+def _ours(folder: str) -> list[Path]:
+    files = (file for file in (ROOT / folder).rglob("*") if file.is_file())
+    return [file.relative_to(ROOT) for file in files if "__pycache__" not in file.parts]
 
 
 def _make():

@@ -1,7 +1,7 @@
 """A net under a plan, our engine against its peers: the whole bench on one page."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,32 +40,30 @@ def bench(
 ) -> BenchResult:
     """Prune, compile sparse and dense, and time both beside the peers, about `seconds` for each.
 
-    Every engine runs in a process of its own, one at a time, in shuffled blocks. All get the pruned
-    weights, so that all outputs are the same; only an engine that gains from zeros is timed on the
-    dense weights too. An engine whose outputs differ from torch's gets no time.
+    Every engine runs in a process of its own, one at a time, in shuffled blocks. Dense engines get
+    the pruned weights, so that all outputs are the same; what gains from zeros, ours included, is
+    timed on the pruned weights and, as its dense form, on the dense ones. An engine whose outputs
+    differ from torch's on the same weights gets no time.
     """
     named = [known_peers[name] for name in dict.fromkeys(peers) if name != OURS]
-    net = net_of(net) if isinstance(net, str) else net
+    dense = net_of(net) if isinstance(net, str) else net
     rules = plan if isinstance(plan, Plan) else Plan.load(plan)
-    progress(f"pruning {net.name}")
-    pruned = replace(net, module=prune(net.module, rules))
-    progress(f"compiling {net.name}, sparse and dense")
+    progress(f"pruning {dense.name}")
+    pruned = replace(dense, module=prune(dense.module, rules))
+    progress(f"compiling {dense.name}, sparse and dense")
     artifacts = {
         OURS: _compile(pruned, rules, threads),
-        OURS_DENSE: _compile(pruned, Plan(), threads),
+        OURS_DENSE: _compile(dense, Plan(), threads),
     }
     with TemporaryDirectory(prefix="sparsetvm-bench-") as folder:
-        contenders = [
-            *_ours(artifacts, pruned, Path(folder)),
-            *_theirs(named, net, pruned, Path(folder)),
-        ]
-        inputs = write_inputs(net, Path(folder))
+        contenders = _contenders(artifacts, named, dense, pruned, Path(folder))
+        inputs = write_inputs(dense, Path(folder))
         outcomes = contest(contenders, inputs, threads, seconds, SEED, progress)
     progress("profiling the layers")
-    arrays = [x.numpy() for x in net.example_inputs]
+    arrays = [x.numpy() for x in dense.example_inputs]
     return BenchResult(
-        net=net.name,
-        description=net.description,
+        net=dense.name,
+        description=dense.description,
         plan=rules.to_toml() if isinstance(plan, Plan) else str(plan),
         threads=threads,
         seconds=seconds,
@@ -86,20 +84,20 @@ def _compile(net: Net, plan: Plan, threads: int) -> Artifact:
     )
 
 
-def _ours(artifacts: dict[str, Artifact], pruned: Net, folder: Path) -> Iterator[Contender]:
-    expected = expected_outputs(pruned)
-    for name, artifact in artifacts.items():
+def _contenders(
+    artifacts: dict[str, Artifact], named: list[Peer], dense: Net, pruned: Net, folder: Path
+) -> list[Contender]:
+    """Everyone with a model file; who gains from zeros has two, as deepsparse and deepsparse_sparse."""
+    nets = {"dense": dense, "pruned": pruned}
+    expected = {form: expected_outputs(net) for form, net in nets.items()}
+    contenders = []
+    for name, form in ((OURS, "pruned"), (OURS_DENSE, "dense")):
         path = folder / f"{name}.stvm"
-        artifact.save(path)
-        yield Contender(name, known_peers[OURS], path, expected)
-
-
-def _theirs(named: list[Peer], net: Net, pruned: Net, folder: Path) -> Iterator[Contender]:
-    """Peers with their model files; deepsparse with two, as deepsparse and deepsparse_sparse."""
-    forms = {"dense": net, "pruned": pruned}
-    expected = {form: expected_outputs(net) for form, net in forms.items()}
+        artifacts[name].save(path)
+        contenders.append(Contender(name, known_peers[OURS], path, expected[form]))
     for peer in named:
         wanted = {"": "dense", SPARSE: "pruned"} if peer.gains_from_zeros else {"": "pruned"}
         for ending, form in wanted.items():
-            model = write_model(forms[form], folder / form, peer.reads)
-            yield Contender(peer.name + ending, peer, model, expected[form])
+            model = write_model(nets[form], folder / form, peer.reads)
+            contenders.append(Contender(peer.name + ending, peer, model, expected[form]))
+    return contenders

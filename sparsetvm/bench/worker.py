@@ -17,7 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ def main() -> int:
     say = _protocol()
     try:
         run = _load(arguments)
-        say(ready=version(peers[arguments.peer].package))
+        say(ready=_version(peers[arguments.peer].package))
         _serve(run, say)
     except ModuleNotFoundError as err:
         say(missing=str(err))
@@ -62,6 +62,13 @@ def _load(arguments: argparse.Namespace) -> Run:
     run = peers[arguments.peer].load(arguments.model.resolve(), inputs, arguments.threads)
     np.savez(arguments.outputs, *run())
     return run
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a checkout that is run by path, as ours
+        return sys.modules[package].__version__
 
 
 def _serve(run: Run, say: Say) -> None:

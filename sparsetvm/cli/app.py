@@ -24,7 +24,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _verb in (demo, prune, export, inspect, compile, run, bench):
-    app.command(_verb.__name__.rpartition(".")[2], epilog=f"Example: {_verb.EXAMPLE}")(_verb.command)
+    _name = _verb.__name__.rpartition(".")[2]
+    app.command(_name, epilog=f"Example: {_verb.EXAMPLE}")(_verb.command)
 
 
 def main(arguments: list[str] | None = None) -> None:

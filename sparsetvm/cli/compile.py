@@ -41,4 +41,5 @@ def command(
     layers, size = len(artifact.manifest.layers), output.stat().st_size
     seconds = time.perf_counter() - start
     table = {"artifact": str(output), "layers": layers, "bytes": size, "seconds": seconds}
-    show_result(table, f"wrote {output}: {layers} layers, {size / 1e6:.2f} MB, {seconds:.1f} s", json)
+    text = f"wrote {output}: {layers} layers, {size / 1e6:.2f} MB, {seconds:.1f} s"
+    show_result(table, text, json)

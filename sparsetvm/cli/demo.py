@@ -1,5 +1,7 @@
 """sparsetvm demo: the main job, end to end."""
+
 EXAMPLE = "sparsetvm demo --json"
+
 
 def command() -> None:
     """Prune..."""

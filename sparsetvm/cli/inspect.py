@@ -52,7 +52,8 @@ def _layer_table(layer: "Layer") -> dict[str, Any]:
 
 
 def _manifest_text(manifest: "Manifest") -> str:
-    specs = [("in ", spec) for spec in manifest.inputs] + [("out", spec) for spec in manifest.outputs]
+    specs = [("in ", spec) for spec in manifest.inputs]
+    specs += [("out", spec) for spec in manifest.outputs]
     return "\n".join(
         [
             f"{manifest.source} for {manifest.target}, threads {manifest.threads}, "

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 def read_net(net: str, plan: str | None = None) -> "LayerIR":
-    """The net as layer IR; one that is given by name has random weights, so the plan prunes them first."""
+    """The net as layer IR. One that is given by name has random weights: the plan prunes them."""
     suffix = Path(net).suffix
     if suffix == ".lir":
         from ..ir import load
 
         if plan is not None:
-            raise PlanError(f"{net} has its plan inside\n  leave --plan out, or prune it by the other plan")
+            raise PlanError(f"{net} has its plan inside\n  leave --plan out, or prune it again")
         return load(net)
 
     from ..sparsity.plan import Plan

@@ -20,11 +20,15 @@ Plan = Annotated[
         show_default=False,
     ),
 ]
-Target = Annotated[str, typer.Option(help="cpu: this machine's; cpu:haswell: another of its family.")]
+Target = Annotated[
+    str, typer.Option(help="cpu: this machine's; cpu:haswell: another of its family.")
+]
 Threads = Annotated[
     int | None,
     typer.Option(help="Threads of a run; left out: all cores.", show_default=False),
 ]
-Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write.", show_default=False)]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="The file to write.", show_default=False)
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

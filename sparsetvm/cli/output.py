@@ -14,7 +14,8 @@ STDOUT = Console(soft_wrap=True)
 def show_settings(verb: str, **settings: Any) -> None:
     """First of all, what is going to be done: 'compile  net vgg16  target cpu'."""
     said = [f"{key} {value}" for key, value in settings.items() if value is not None]
-    STDERR.print("  ".join([verb, *said]), style="dim", markup=False, highlight=False, soft_wrap=True)
+    text = "  ".join([verb, *said])
+    STDERR.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_result(table: dict[str, Any], text: str, as_json: bool) -> None:

@@ -42,5 +42,5 @@ def command(
         "parameters": sum(layer.parameters for layer in ir.layers),
         "rates": {layer.name: layer.rate for layer in ir.layers},
     }
-    rates = "\n".join(f"  {layer.name}  {layer.rate:.1f}x  {layer.structure}" for layer in ir.layers)
-    show_result(table, f"wrote {output}\n{rates}", json)
+    lines = [f"  {layer.name}  {layer.rate:.1f}x  {layer.structure}" for layer in ir.layers]
+    show_result(table, "\n".join([f"wrote {output}", *lines]), json)

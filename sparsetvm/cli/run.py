@@ -23,22 +23,27 @@ def command(
     input: Annotated[
         Path | None,
         typer.Option(
-            "--input", "-i", show_default=False,
-            help="A .npy file, or for several inputs an .npz that names them; left out: random numbers.",
+            "--input",
+            "-i",
+            help="A .npy file, or for several inputs an .npz that names them; "
+            "left out: random numbers.",
+            show_default=False,
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", show_default=False,
+            "--output",
+            "-o",
             help="Where to write the result: .npy, or for several outputs .npz.",
+            show_default=False,
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(help="Runs to time.", min=1)] = 20,
     profile: Annotated[bool, typer.Option("--profile", help="Print each step's time.")] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """Run an artifact, print how long it takes, and write what it computes."""
     seed = SEED if input is None else None
     show_settings("run", artifact=artifact, input=input, seed=seed, repeats=repeats, output=output)

@@ -8,6 +8,8 @@ import numpy as np
 from .._tvm import relax, tvm
 from ..errors import ModelError
 
+_TAKE = tvm.ir.Op.get("relax.take")
+
 Names = Callable[[tvm.ir.GenericConst], str | None]
 
 
@@ -104,7 +106,8 @@ def _check_numbers(arrays: dict[str, np.ndarray], source: str) -> None:
 class _Rename(relax.PyExprMutator):
     """Variables get other names, and every constant array of floats becomes a named variable.
 
-    Single numbers and indices stay in the graph: operators want to see them.
+    Single numbers and indices stay in the graph: operators want to see them. Indices count from
+    the end where they are negative; the importers let them read whatever lies before an array.
     """
 
     def __init__(self, variables: dict[relax.Var, relax.Var], names: Names, taken: set[str]):
@@ -114,6 +117,12 @@ class _Rename(relax.PyExprMutator):
 
     def visit_var_(self, var: relax.Var) -> relax.Expr:
         return self.variables[var] if var in self.variables else super().visit_var_(var)
+
+    def visit_call_(self, call: relax.Call) -> relax.Expr:
+        call = super().visit_call_(call)
+        if call.op == _TAKE and call.attrs.mode == "fast":
+            return relax.op.take(*call.args, axis=call.attrs.axis, mode="wrap")
+        return call
 
     def visit_generic_const_(self, const: tvm.ir.GenericConst) -> relax.Expr:
         ty = const.ty

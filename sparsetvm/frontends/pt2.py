@@ -53,6 +53,7 @@ def read_pt2(path: str | Path) -> ExportedProgram:
 
 
 _AGAIN = "write it again with torch.export.save, by the torch that is used here"
+_FIXED = "export it with example inputs of one fixed shape"
 
 
 def _members(path: str | Path) -> tuple[str, dict[str, bytes]]:
@@ -72,7 +73,7 @@ def _members(path: str | Path) -> tuple[str, dict[str, bytes]]:
         if not _PLAIN.fullmatch(name):
             raise ModelError(
                 f"{path} holds {name}, which may be code; only plain tensors are read\n"
-                f"  load it yourself with torch.export.load if you trust it, and pass what that gives"
+                f"  if you trust it, load it with torch.export.load and pass the program"
             )
     return folders.pop(), members
 
@@ -90,14 +91,12 @@ def _json(path: str | Path, members: dict[str, bytes], name: str) -> dict[str, A
 def _check_graph(path: str | Path, graph: dict[str, Any]) -> None:
     for table in _tables(graph):
         if "expr_str" in table:
-            raise ModelError(
-                f"{path} has free shapes; export it with example inputs of one fixed shape"
-            )
+            raise ModelError(f"{path} has free shapes\n  {_FIXED}")
         target = table.get("target")
         if isinstance(target, str) and not re.fullmatch(r"torch\.ops\.aten\.\w+\.\w+", target):
             raise ModelError(f"{path} calls {target}; only torch.ops.aten is read from files")
     if graph.get("range_constraints"):
-        raise ModelError(f"{path} has free shapes; export it with example inputs of one fixed shape")
+        raise ModelError(f"{path} has free shapes\n  {_FIXED}")
 
 
 def _check_payload(path: str | Path, table: dict[str, Any]) -> None:
@@ -114,7 +113,9 @@ def _check_inputs(path: str | Path, data: bytes) -> None:
         try:
             torch.load(io.BytesIO(data), weights_only=True)
         except Exception as err:
-            raise ModelError(f"{path}: its example inputs are not plain tensors\n  {_AGAIN}") from err
+            raise ModelError(
+                f"{path}: its example inputs are not plain tensors\n  {_AGAIN}"
+            ) from err
 
 
 def _tables(value: Any) -> Iterator[dict[str, Any]]:

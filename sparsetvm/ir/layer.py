@@ -8,8 +8,17 @@ import numpy as np
 from ..sparsity.dense import Dense
 from ..sparsity.structure import Structure
 
-KINDS = {"conv1d": 1, "conv2d": 2, "conv3d": 3, "linear": 0}
-"""Each kind of layer and how many spatial axes it has."""
+KINDS = {
+    "conv1d": 1,
+    "conv2d": 2,
+    "conv3d": 3,
+    "depthwise1d": 1,
+    "depthwise2d": 2,
+    "depthwise3d": 3,
+    "linear": 0,
+}
+"""Each kind of layer and how many spatial axes it has. A depthwise convolution has one kernel for
+each channel, and is dense."""
 
 ACTIVATIONS = ("relu", "relu6", "hardswish", "sigmoid", "silu")
 """What an epilogue may end with."""
@@ -26,9 +35,10 @@ class Layer:
     name: str
     """The module's dotted name, as plans match it: features.10."""
     kind: str
-    """conv1d, conv2d, conv3d or linear."""
+    """One of KINDS: conv2d, linear, …"""
     weight: str
-    """The array that holds the dense weight with its zeros, [filters, input channels, *kernel]."""
+    """The array that holds the dense weight with its zeros, [filters, input channels, *kernel];
+    a depthwise one is [channels, 1, *kernel]."""
     bias: str | None
     """The array that holds the bias [filters]; None: no bias."""
     input_shape: tuple[int, ...]
@@ -44,6 +54,10 @@ class Layer:
     weight_shape: tuple[int, ...]
     parameters: int
     """Weights that stay; see count_parameters."""
+
+    @property
+    def is_depthwise(self) -> bool:
+        return self.kind.startswith("depthwise")
 
     @property
     def rate(self) -> float:

@@ -51,7 +51,11 @@ def _convolution(layer: Layer, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     for position in np.ndindex(*layer.kernel):
         axes = zip(position, layer.dilation, layer.stride, size, strict=True)
         seen = tuple(slice(p * d, p * d + (n - 1) * s + 1, s) for p, d, s, n in axes)
-        y += np.tensordot(weight[(..., *position)], padded[(..., *seen)], axes=(1, 1))
+        w, x = weight[(..., *position)], padded[(..., *seen)]
+        if layer.is_depthwise:
+            y += np.einsum("co,nc...->cn...", w, x)
+        else:
+            y += np.tensordot(w, x, axes=(1, 1))
     return np.moveaxis(y, 0, 1)
 
 

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..sparsity import Packed
+from ..sparsity import Dense, Packed
 from .layer import DenseOp, Layer, LayerIR
 
 
@@ -34,11 +34,14 @@ def _net(ir: LayerIR) -> list[str]:
 def _layers(ir: LayerIR, measured: Mapping[str, Sequence[str]]) -> list[str]:
     numbers = _aligned(f"%{i}" for i in range(len(ir.layers)))
     heads = _columns(_head(layer) for layer in ir.layers)
-    packed = _columns(_packed(layer.structure.pack(ir.arrays[layer.weight])) for layer in ir.layers)
+    sparse = [layer for layer in ir.layers if not isinstance(layer.structure, Dense)]
+    packed = _columns(_packed(layer.structure.pack(ir.arrays[layer.weight])) for layer in sparse)
+    stored = dict(zip((layer.name for layer in sparse), packed, strict=True))
     lines = []
-    for layer, number, head, stored in zip(ir.layers, numbers, heads, packed, strict=True):
+    for layer, number, head in zip(ir.layers, numbers, heads, strict=True):
         margin = " " * (len(number) + 1)
-        below = [_structure(layer), stored, *measured.get(layer.name, ())]
+        below = [_structure(layer), stored[layer.name]] if layer.name in stored else [_all(layer)]
+        below += measured.get(layer.name, ())
         lines += [f"{number} {head}", *(f"{margin}{line}" for line in below)]
     return lines
 
@@ -63,6 +66,11 @@ def _window(layer: Layer) -> str:
 def _structure(layer: Layer) -> str:
     block = f"  block {layer.structure.block}" if layer.structure.block else ""
     return f"{layer.structure}   group {layer.structure.group}{block}"
+
+
+def _all(layer: Layer) -> str:
+    """A dense layer, whose group the compiler chooses."""
+    return f"dense   {_size(math.prod(layer.weight_shape) * 4)}"
 
 
 def _packed(packed: Packed) -> tuple[str, ...]:

@@ -68,8 +68,9 @@ def sizes_are_possible(layer: Layer, _: Arrays) -> Iterator[str]:
 
 def output_follows_input(layer: Layer, _: Arrays) -> Iterator[str]:
     channels = layer.input_shape[1 if layer.kernel else -1]
-    if channels != layer.weight_shape[1]:
-        yield f"the input has {channels} channels, the weight takes {layer.weight_shape[1]}"
+    taken = layer.weight_shape[0] if layer.is_depthwise else layer.weight_shape[1]
+    if channels != taken:
+        yield f"the input has {channels} channels, the weight takes {taken}"
     follows = output_shape(layer, layer.input_shape)
     if min(follows) < 1:
         yield f"kernel {layer.kernel} does not fit into the padded input {layer.input_shape}"

@@ -97,7 +97,7 @@ def _operand(
     else:
         return None
     array = evaluate(other, weights)
-    if array is None:
+    if array is None or (name == "relax.divide" and not array.all()):
         return None
     filters = shape_of(layer.weight)[0]
     shape = [1] * len(shape_of(layer.call))

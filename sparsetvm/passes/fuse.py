@@ -73,7 +73,8 @@ def _epilogue(block: Block, result: relax.Var, layer: LayerCall) -> _Epilogue:
         epilogue, y = epilogue.then("bias", (bias,), adding), adding
     adding = block.sole_reader(y)
     residual = _other_summand(block, adding, y)
-    if residual is not None and _is_residual(block, residual, result):
+    takes_residual = not layer.kind.startswith("depthwise")
+    if takes_residual and residual is not None and _is_residual(block, residual, result):
         epilogue, y = epilogue.then("add", (residual,), adding), adding
     activation = find_activation(block, y)
     if activation is not None:

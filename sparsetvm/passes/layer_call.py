@@ -13,8 +13,9 @@ KIND_OF = {f"relax.nn.conv{rank}d": f"conv{rank}d" for rank in (1, 2, 3)}
 class LayerCall:
     """`call` computes a layer from `data` and `weight` [filters, input channels, *kernel].
 
-    conv2d   R.nn.conv2d(data, weight)
-    linear   R.matmul(data, R.permute_dims(weight))
+    conv2d        R.nn.conv2d(data, weight)
+    depthwise2d   R.nn.conv2d(data, weight, groups=channels)
+    linear        R.matmul(data, R.permute_dims(weight))
     """
 
     kind: str
@@ -58,7 +59,10 @@ def layer_call(
     """`expr` as a layer, if it is one; `bound` says what a variable is bound to."""
     name = operator_name(expr)
     if name in KIND_OF:
-        return LayerCall(KIND_OF[name], expr, expr.args[0], expr.args[1])
+        x, weight = expr.args
+        is_depthwise = 1 < expr.attrs.groups == shape_of(x)[1] == shape_of(weight)[0]
+        kind = KIND_OF[name].replace("conv", "depthwise") if is_depthwise else KIND_OF[name]
+        return LayerCall(kind, expr, x, weight)
     if name == "relax.matmul":
         transpose = bound(expr.args[1])
         if operator_name(transpose) == "relax.permute_dims" and len(shape_of(transpose)) == 2:

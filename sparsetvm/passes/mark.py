@@ -11,7 +11,7 @@ from ..ir.layer import DenseOp, Layer, count_parameters
 from ..sparsity.plan import Plan
 from .block import Block, Rewrite
 from .evaluate import operator_name, shape_of
-from .layer_call import LayerCall, layer_call
+from .layer_call import KIND_OF, LayerCall, layer_call
 from .layer_function import (
     KIND,
     LAYER,
@@ -94,9 +94,8 @@ def _why_dense(expr: relax.Expr, layer: LayerCall | None, weights: set[relax.Var
             return f"layout {attrs.data_layout}, {attrs.kernel_layout}"
         if attrs.out_layout != attrs.data_layout:
             return f"layout {attrs.data_layout} to {attrs.out_layout}"
-        if attrs.groups != 1:
-            is_depthwise = attrs.groups == shape_of(layer.data)[1]
-            return "depthwise" if is_depthwise else f"{attrs.groups} groups"
+        if attrs.groups != 1 and layer.kind in KIND_OF.values():
+            return f"{attrs.groups} groups"
     return None
 
 

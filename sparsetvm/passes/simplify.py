@@ -61,9 +61,12 @@ def split_batch_norm(expr: relax.Expr, rewrite: Rewrite, weights: Weights) -> re
     data, *statistics = whole.args
     values = [evaluate(arg, weights) for arg in statistics]
     if any(value is None for value in values):
-        return None  # statistics of the batch at hand
+        return None
     weight, bias, mean, variance = (value.astype(np.float64) for value in values)
-    scale = (weight if whole.attrs.scale else 1) / np.sqrt(variance + whole.attrs.epsilon)
+    variance = variance + whole.attrs.epsilon
+    if variance.min() <= 0:
+        return None
+    scale = (weight if whole.attrs.scale else 1) / np.sqrt(variance)
     shift = (bias if whole.attrs.center else 0) - mean * scale
     after = len(shape_of(data)) - 1 - whole.attrs.axis
     shape, dtype = (-1,) + (1,) * after, str(expr.ty.dtype)

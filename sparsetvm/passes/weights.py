@@ -26,16 +26,17 @@ def stem(weight: str) -> str:
 def name_apart(
     module: tvm.IRModule, weights: Weights
 ) -> tuple[tvm.IRModule, dict[str, np.ndarray]]:
-    """Give each weight of main a name of its own; equal views of an array are one weight."""
+    """Give each weight of main a name of its own, and those that are equal in all a common one."""
     rewrite = Rewrite(module)
     arrays: dict[str, np.ndarray] = {}
-    same: dict[tuple, relax.Var] = {}
+    named: dict[str, list[relax.Var]] = {}
     for var in rewrite.old.weights:
-        array = weights[var]
-        identity = (var.name, array.ctypes.data, array.shape, array.strides)
-        if identity not in same:
-            name = unique_name(var.name, set(arrays))
-            arrays[name] = np.ascontiguousarray(array)
-            same[identity] = relax.Var(name, var.ty)
-        rewrite.new[var] = same[identity]
+        others = named.setdefault(var.name, [])
+        equal = (other for other in others if np.array_equal(arrays[other.name], weights[var]))
+        same = next(equal, None)
+        if same is None:
+            same = relax.Var(unique_name(var.name, set(arrays)), var.ty)
+            arrays[same.name] = np.ascontiguousarray(weights[var])
+            others.append(same)
+        rewrite.new[var] = same
     return rewrite(lambda var, expr: expr), arrays

@@ -2,6 +2,10 @@
 
 from .artifact import Artifact as Artifact
 from .engine import Engine as Engine, load as load
-from .manifest import LayerFacts as LayerFacts, Manifest as Manifest, Step as Step
-from .manifest import TensorSpec as TensorSpec
+from .manifest import (
+    LayerFacts as LayerFacts,
+    Manifest as Manifest,
+    Step as Step,
+    TensorSpec as TensorSpec,
+)
 from .profile import LayerTime as LayerTime, Profile as Profile, StepTime as StepTime

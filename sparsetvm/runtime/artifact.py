@@ -73,7 +73,7 @@ def aligned(shape: tuple[int, ...], dtype: str | np.dtype) -> np.ndarray:
 
 
 def _read_weights(stream: BinaryIO) -> dict[str, np.ndarray]:
-    """safetensors, read straight into aligned arrays: a net's weights are in memory once, not thrice."""
+    """safetensors, straight into aligned arrays: a net's weights are in memory once, not thrice."""
     table = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
     table.pop("__metadata__", None)
     weights = {}

@@ -68,7 +68,7 @@ class Engine:
             total=spread(total),
             steps=tuple(
                 StepTime(step.name, step.kernel, spread(seconds), layers.get(step.name))
-                for step, seconds in zip(self.manifest.steps, zip(*calls), strict=True)
+                for step, seconds in zip(self.manifest.steps, zip(*calls, strict=True), strict=True)
             ),
         )
 
@@ -107,7 +107,7 @@ class Engine:
         return seconds
 
     def _arrays(self, x: Any) -> tuple[list[np.ndarray], bool]:
-        """The inputs in order, as numpy arrays that TVM can take; and whether they came from torch."""
+        """The inputs in order, as arrays that TVM can take; and whether they came from torch."""
         values = self._in_order(x)
         specs = self.manifest.inputs
         kinds = {_is_torch(value, spec) for value, spec in zip(values, specs, strict=True)}
@@ -134,7 +134,7 @@ class Engine:
         return values
 
     def _ready(self, array: np.ndarray, spec: TensorSpec) -> np.ndarray:
-        """The array itself where TVM can take it as it lies, else a copy in the engine's own memory."""
+        """The array itself where TVM can take it as it lies, else a copy in our own memory."""
         if _is_ready(array):
             return array
         if spec.name not in self._own:
@@ -199,7 +199,7 @@ def _load_library(library: bytes):
 
 
 def _check_runs_here(manifest: Manifest) -> None:
-    """Foreign instructions kill the process, and another TVM reads the library's bytecode wrongly."""
+    """Foreign instructions kill the process, and another TVM misreads the library's bytecode."""
     missing = set(manifest.features) - extensions(host())
     if missing:
         raise TargetError(
@@ -207,8 +207,9 @@ def _check_runs_here(manifest: Manifest) -> None:
             f" which {device_name()} lacks\n"
             f"  compile the net on this machine, or with --target cpu:{host()['mcpu']} on the other"
         )
-    if manifest.versions["tvm"] != tvm.__version__:
+    version = manifest.versions["tvm"]
+    if version != tvm.__version__:
         raise FileError(
-            f"the artifact was compiled by TVM {manifest.versions['tvm']}; this is {tvm.__version__}\n"
+            f"the artifact was compiled by TVM {version}; this is {tvm.__version__}\n"
             f"  compile the net again"
         )

@@ -1,4 +1,4 @@
-"""What an artifact says of itself: what it was compiled for, what it takes and gives, and its steps."""
+"""What an artifact says of itself: what it is for, what it takes and gives, and its steps."""
 
 import json
 from dataclasses import asdict, dataclass

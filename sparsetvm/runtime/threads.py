@@ -16,7 +16,7 @@ _of_caller = threading.local()  # TVM keeps one pool for each thread that calls
 
 
 def use_threads(threads: int) -> None:
-    """Let the calling thread's next kernels run on so many threads, or on all CPUs if they are fewer."""
+    """Let the caller's next kernels run on so many threads, or on all CPUs if they are fewer."""
     cpus = allowed_cpus()
     wanted = min(threads, len(cpus)), cpus
     if getattr(_of_caller, "set", None) != wanted:

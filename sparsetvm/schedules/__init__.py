@@ -48,7 +48,7 @@ def rule(kernel: str, target: str) -> Callable[[Callable[["Schedule", "Pick"], N
 
 
 def find(kernel: str, target: "Target", rules: Sequence[Rule] = ()) -> Rule:
-    """The rule for `kernel` in the first folder of the target's path that has one; `rules` win in each."""
+    """The rule in the first folder of the target's path that has one; `rules` win in each."""
     for folder in target.schedule_path:
         for candidate in (*rules, *_rules_in(folder, kernel)):
             if (candidate.kernel, candidate.target) == (kernel, folder):

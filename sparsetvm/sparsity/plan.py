@@ -113,7 +113,12 @@ class Plan:
         return cls.from_dict({"default": {"structure": structure, **parameters}})
 
     def structure_for(self, name: str, kind: str, shape: tuple[int, ...]) -> Structure:
-        """The structure of a layer, by its dotted name, its kind and its weight's shape."""
+        """The structure of a layer, by its dotted name, its kind and its weight's shape.
+
+        A depthwise layer is dense: its channels share no columns.
+        """
+        if kind.startswith("depthwise"):
+            return Dense()
         named_first = sorted(self.rules, key=lambda rule: rule.match is None)
         fitting = (rule.structure for rule in named_first if rule.fits(name, kind, shape[1]))
         return next(fitting, self.default)

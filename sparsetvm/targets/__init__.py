@@ -1,4 +1,4 @@
 """Targets by name: what code is generated for, how it is linked, and where it runs."""
 
-from . import cpu as _cpu  # registers itself
+from . import cpu  # noqa: F401  it registers itself
 from .target import Target as Target, resolve as resolve, targets as targets

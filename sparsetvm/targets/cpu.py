@@ -26,9 +26,7 @@ _SYSTEM = Path("/sys/devices/system/cpu")
 def cpu(variant: str | None = None, threads: int | None = None) -> Target:
     """This machine's CPU, or code for `variant`, a CPU that LLVM knows of the same architecture."""
     tvm_target = dict(host() if variant is None else _named(variant))
-    return of_llvm(
-        f"cpu:{variant}" if variant else "cpu", tvm_target, threads or cores(), ("cpu",)
-    )
+    return of_llvm(f"cpu:{variant}" if variant else "cpu", tvm_target, threads or cores(), ("cpu",))
 
 
 def of_llvm(
@@ -100,7 +98,7 @@ def _named(mcpu: str) -> dict[str, object]:
     if not codegen.llvm_is_valid_cpu(mcpu, codegen.llvm_get_system_triple()):
         raise TargetError(
             f"LLVM knows no CPU {mcpu!r} of this machine's architecture\n"
-            f"  'cpu' is this machine ({host()['mcpu']}); on x86-64, 'cpu:x86-64-v3' runs on all with AVX2"
+            f"  cpu is this machine ({host()['mcpu']}); cpu:x86-64-v3 runs on all x86 with AVX2"
         )
     return {"kind": "llvm", "mcpu": mcpu}
 

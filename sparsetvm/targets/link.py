@@ -1,4 +1,4 @@
-"""Object files become a library: by the C compiler that is there, else by the linker in the ziglang wheel."""
+"""Object files become a library: by the C compiler that is there, else by the ziglang wheel."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""What code is generated for, how it becomes a library, where it runs, and which schedules fit it."""
+"""What code is generated for, how it becomes a library, where it runs, which schedules fit."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """One device as the compiler sees it. Schedules follow from these numbers, not from a machine's name."""
+    """One device as the compiler sees it; schedules follow from these numbers, not from its name."""
 
     name: str
     """As the user wrote it: cpu, cpu:haswell."""

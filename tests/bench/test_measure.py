@@ -48,7 +48,7 @@ def test_a_busy_machine_is_noticed(tmp_path):
     try:
         net = small_net()
         entry = contender(net, "onnxruntime", tmp_path)
-        timing = contest([entry], write_inputs(net, tmp_path), 1, seconds=0.6)["onnxruntime"].timing
+        timing = contest([entry], write_inputs(net, tmp_path), 1, seconds=0.3)["onnxruntime"].timing
     finally:
         for process in busy:
             process.kill()

@@ -77,8 +77,14 @@ def test_help_imports_nothing_heavy():
         (["inspect", "vgg17"], "unknown net 'vgg17'; known: "),
         (["inspect", "conv:8x8"], "'conv:8x8' is no layer"),
         (["inspect", "vgg16", "--plan", "pattern9x"], "no plan file pattern9x"),
-        (["compile", "vgg16", "-o", "a.stvm", "--target", "gpu"], "unknown target 'gpu'; known: cpu"),
-        (["compile", "vgg16", "-o", "a.stvm", "--threads", "0"], "threads must be 1 or more; got 0"),
+        (
+            ["compile", "vgg16", "-o", "a.stvm", "--target", "gpu"],
+            "unknown target 'gpu'; known: cpu",
+        ),
+        (
+            ["compile", "vgg16", "-o", "a.stvm", "--threads", "0"],
+            "threads must be 1 or more; got 0",
+        ),
         (["compile", "vgg16", "-o", "none/a.stvm"], "cannot write none/a.stvm"),
     ],
     ids=" ".join,

@@ -15,15 +15,18 @@ NET = "conv:16x16x3x9"
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    """A torch net as a .pt2 file, with its input and its output."""
+def folder(tmp_path_factory):
+    """A torch net as net.pt2 and net.onnx, its input x.npy and its output y.npy."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3)).eval()
     x = torch.randn(1, 3, 7, 6)
-    path = tmp_path_factory.mktemp("program") / "net.pt2"
-    torch.export.save(torch.export.export(net, (x,)), path)
+    folder = tmp_path_factory.mktemp("net")
+    torch.export.save(torch.export.export(net, (x,)), folder / "net.pt2")
+    torch.onnx.export(net, (x,), folder / "net.onnx", dynamo=False)
+    np.save(folder / "x.npy", x.numpy())
     with torch.inference_mode():
-        return path, x.numpy(), net(x).numpy()
+        np.save(folder / "y.npy", net(x).numpy())
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -49,25 +52,26 @@ def test_prune_inspect_compile_and_run_a_named_net(sparsetvm):
     assert ran["layers"][0]["structure"] == layer["structure"]
 
 
-def test_a_torch_file_runs_on_a_given_input(sparsetvm, program):
-    path, x, y = program
-    np.save("x.npy", x)
-    assert sparsetvm("compile", str(path), "-o", "net.stvm").code == 0
-    run = sparsetvm("run", "net.stvm", "-i", "x.npy", "-o", "y.npy", "--repeats", "1", "--json")
+@pytest.mark.parametrize("name", ["net.pt2", "net.onnx"])
+def test_a_file_runs_on_a_given_input(sparsetvm, folder, name):
+    assert sparsetvm("compile", str(folder / name), "-o", "net.stvm").code == 0
+    x = str(folder / "x.npy")
+    run = sparsetvm("run", "net.stvm", "-i", x, "-o", "y.npy", "--repeats", "1", "--json")
     assert run.json["seed"] is None
-    np.testing.assert_allclose(np.load("y.npy"), y, atol=1e-5)
+    np.testing.assert_allclose(np.load("y.npy"), np.load(folder / "y.npy"), atol=1e-5)
 
 
-def test_a_plan_that_a_files_weights_do_not_follow_is_refused(sparsetvm, program):
-    run = sparsetvm("export", str(program[0]), "--plan", "pattern8x-b8", "-o", "net.lir")
-    assert run.code == 1
+def test_a_plan_that_a_files_weights_do_not_follow_is_refused(sparsetvm, folder):
+    net = str(folder / "net.pt2")
+    assert sparsetvm("export", net, "--plan", "pattern8x-b8", "-o", "net.lir").code == 1
     assert not Path("net.lir").exists()
 
 
-def test_a_file_is_pruned_by_a_plan(sparsetvm, program):
-    assert sparsetvm("prune", str(program[0]), "--plan", "pattern8x-b1", "-o", "net.lir").code == 0
-    ir = st.load_ir("net.lir")
-    assert [layer.rate > 1 for layer in ir.layers] == [False, True]  # the plan spares first layers
+def test_a_file_is_pruned_by_a_plan(sparsetvm, folder):
+    net = str(folder / "net.pt2")
+    assert sparsetvm("prune", net, "--plan", "pattern8x-b1", "-o", "net.lir").code == 0
+    layers = st.load_ir("net.lir").layers
+    assert [layer.rate > 1 for layer in layers] == [False, True]  # the plan spares first layers
     run = sparsetvm("compile", "net.lir", "--plan", "pattern8x-b1", "-o", "net.stvm")
     assert run.code == 1
     assert "net.lir has its plan inside" in run.err

@@ -82,7 +82,9 @@ def test_nothing_is_printed_and_nothing_warned(proto, capsys, recwarn):
 
 
 def test_inputs_keep_names_that_relax_could_not_take():
-    assert from_onnx(_one("Relu", (2, 3), name="input.1")).inputs == (("input.1", (2, 3), "float32"),)
+    assert from_onnx(_one("Relu", (2, 3), name="input.1")).inputs == (
+        ("input.1", (2, 3), "float32"),
+    )
 
 
 def test_shapes_fix_what_the_model_leaves_free():
@@ -116,7 +118,9 @@ def test_an_initializer_that_no_layer_reads_keeps_its_name():
     assert from_onnx(_model([node], (2, 3), (2, 3), [shift])).parameters == ("my_shift",)
 
 
-@pytest.mark.parametrize("content", [b"", b"no model at all", b"\x08"], ids=["empty", "text", "byte"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no model at all", b"\x08"], ids=["empty", "text", "byte"]
+)
 def test_a_file_that_is_no_model_is_refused(content, tmp_path):
     path = tmp_path / "net.onnx"
     path.write_bytes(content)
@@ -134,12 +138,14 @@ def test_a_file_that_is_cut_short_anywhere_is_refused(proto, tmp_path):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(FileError, match="No such file.*give the path"):
+    with pytest.raises(FileError, match=r"No such file.*give the path"):
         from_onnx(tmp_path / "none.onnx")
 
 
 def test_an_operator_that_relax_lacks_is_named():
-    with pytest.raises(ModelError, match="cannot import the operator Riddle; export the net without"):
+    with pytest.raises(
+        ModelError, match="cannot import the operator Riddle; export the net without"
+    ):
         from_onnx(_one("Riddle", (2, 3), domain="mine"))
 
 
@@ -160,7 +166,10 @@ def _one(operator, shape, name="x", opset=13, domain="", **attributes):
 
 
 def _model(nodes, shape, out, initializers=(), name="x", opset=13, domain=""):
-    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in ((name, shape), ("y", out)))
+    x, y = (
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
+        for n, s in ((name, shape), ("y", out))
+    )
     graph = helper.make_graph(nodes, "net", [x], [y], initializers)
     opsets = [helper.make_opsetid("", opset)] + ([helper.make_opsetid(domain, 1)] if domain else [])
     return helper.make_model(graph, opset_imports=opsets)

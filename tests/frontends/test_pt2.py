@@ -109,7 +109,9 @@ def test_guards_are_not_run(path, tmp_path):
     assert not (tmp_path / "boom").exists()
 
 
-@pytest.mark.parametrize("target", ["torch.os.system", "torch.ops.aten.relu.default.os", "math.sqrt"])
+@pytest.mark.parametrize(
+    "target", ["torch.os.system", "torch.ops.aten.relu.default.os", "math.sqrt"]
+)
 def test_only_aten_is_called(path, target):
     def change(graph):
         graph["graph_module"]["graph"]["nodes"][0]["target"] = target
@@ -123,7 +125,7 @@ def test_expressions_are_not_evaluated(net, image, tmp_path):
     free = {"image": {2: Dim("height", min=4, max=64)}}
     program = torch.export.export(net, (image,), dynamic_shapes=free)
     torch.export.save(program, tmp_path / "free.pt2")
-    with pytest.raises(ModelError, match="has free shapes; export it with example inputs"):
+    with pytest.raises(ModelError, match=r"has free shapes\n  export it with example inputs"):
         read_pt2(tmp_path / "free.pt2")
 
 

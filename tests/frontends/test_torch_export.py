@@ -117,8 +117,19 @@ def test_single_numbers_stay_in_the_graph_and_arrays_become_parameters():
     np.testing.assert_array_equal(program.arrays["constant"], [1, 2, 3, 4, 5, 6])
 
 
+def test_an_index_below_zero_counts_from_the_end():
+    class Last(nn.Module):
+        def forward(self, x):
+            return x[:, -1] + x[:, torch.tensor([-2, 0])].sum(1)
+
+    found = run(from_torch(Last(), IMAGE), IMAGE.numpy())
+    np.testing.assert_array_equal(found, Last()(IMAGE))
+
+
 def test_a_free_size_is_refused():
-    exported = torch.export.export(Net().eval(), (IMAGE.repeat(2, 1, 1, 1),), dynamic_shapes=({0: Dim("n")},))
+    exported = torch.export.export(
+        Net().eval(), (IMAGE.repeat(2, 1, 1, 1),), dynamic_shapes=({0: Dim("n")},)
+    )
     with pytest.raises(ModelError, match=r"image has the free shape .*one fixed shape"):
         from_torch(exported)
 

@@ -66,12 +66,16 @@ def _build_layer(
     structure: Structure = DENSE,
     seed: int = 0,
 ) -> tuple[Layer, Arrays]:
-    """A layer with normal weights; a linear one takes [batch, *size, channels]."""
+    """A layer with normal weights; a linear one takes [batch, *size, channels], a depthwise one
+    as many channels as it has filters."""
     axes = KINDS[kind]
+    is_depthwise = kind.startswith("depthwise")
+    channels = filters if is_depthwise else channels
     kernel = kernel or (3,) * axes
     size = size or (9, 7, 5)[:axes]
     random = np.random.default_rng(seed)
-    weight = random.standard_normal((filters, channels, *kernel)).astype(np.float32)
+    taken = 1 if is_depthwise else channels
+    weight = random.standard_normal((filters, taken, *kernel)).astype(np.float32)
     weight *= structure.mask(weight)
     arrays = {f"{name}.weight": weight}
     if "bias" in epilogue:

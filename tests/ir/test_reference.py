@@ -9,7 +9,11 @@ import torch.nn.functional as F
 
 from sparsetvm.ir import ACTIVATIONS, KINDS, reference
 
-TORCH_CONV = {"conv1d": F.conv1d, "conv2d": F.conv2d, "conv3d": F.conv3d}
+TORCH_CONV = {
+    f"{kind}{axes}d": convolve
+    for kind in ("conv", "depthwise")
+    for axes, convolve in ((1, F.conv1d), (2, F.conv2d), (3, F.conv3d))
+}
 TORCH_ACTIVATION = {
     "relu": F.relu, "relu6": F.relu6, "hardswish": F.hardswish, "sigmoid": F.sigmoid, "silu": F.silu
 }  # fmt: skip
@@ -28,7 +32,9 @@ def torch_conv(layer, x, weight):
     pads = [pad for pads in reversed(layer.padding) for pad in pads]
     x = F.pad(torch.from_numpy(x).double(), pads)
     weight = torch.from_numpy(weight).double()
-    return TORCH_CONV[layer.kind](x, weight, stride=layer.stride, dilation=layer.dilation)
+    groups = len(weight) if layer.is_depthwise else 1
+    convolve = TORCH_CONV[layer.kind]
+    return convolve(x, weight, stride=layer.stride, dilation=layer.dilation, groups=groups)
 
 
 @pytest.mark.parametrize("kind", TORCH_CONV)
@@ -78,7 +84,7 @@ def test_bias_then_residual_then_activation(build_layer, kind, activation):
     if kind == "linear":
         linear = F.linear(a, w, b)
     else:
-        linear = TORCH_CONV[kind](a, w, b, padding=[pad for pad, _ in layer.padding])
+        linear = torch_conv(layer, x, weight) + b.reshape(-1, *(1,) * len(layer.kernel))
     truth = TORCH_ACTIVATION[activation](linear + r).float()
     np.testing.assert_allclose(y, truth, rtol=1e-6, atol=1e-6)
 

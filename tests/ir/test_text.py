@@ -19,8 +19,7 @@ out  [1,3] float32
    pattern(4 entries, set of 8) + connectivity 2x   group 2  block 2
    packed  3 groups x 4 blocks x 4 columns x 2   0.4 kB of 1.7 kB (4.5x)
 %2 head:        linear [1,1,6]   -> [1,1,3]                                  then bias, relu
-   dense   group 8
-   packed  1 groups x 1 blocks x 6 columns x 8   0.2 kB of 0.1 kB (0.4x)
+   dense   0.1 kB
 
 runs as TVM's dense code:
    no weights  nn.max_pool2d x2

@@ -294,6 +294,30 @@ def test_a_norm_after_a_layer_that_is_not_marked_is_right_too(layer):
     np.testing.assert_allclose(run(program, x.numpy()), module(x).detach(), rtol=1e-4, atol=1e-5)
 
 
+def test_a_variance_below_zero_stays_what_it_is():
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    module[1].running_var[2] = -1
+    program = canonicalise(read(module, torch.randn(1, 3, 5, 4)))
+    assert "batch_norm" in program.module.script()
+    assert not any(np.isnan(array).any() for array in program.arrays.values())
+
+
+def test_a_division_by_zero_stays_in_the_graph():
+    program = canonicalise(read(_Divided(), torch.randn(1, 3, 5, 4)))
+    assert "R.divide" in program.module.script()
+    assert np.isfinite(program.arrays["conv.weight"]).all()
+
+
+class _Divided(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 1)
+        self.register_buffer("by", torch.tensor([[[0.0]], [[2.0]]]))
+
+    def forward(self, x):
+        return self.conv(x) / self.by
+
+
 def test_dropout_leaves_nothing_behind():
     @I.ir_module
     class Before:
@@ -352,14 +376,14 @@ def test_a_weight_that_two_layers_share_is_one_array_until_one_is_scaled():
     assert scaled.parameters == ("conv.weight", "conv.bias", "conv@2.weight")
 
 
-def test_a_linear_layer_called_twice_keeps_one_weight():
+def test_a_linear_layer_called_twice_keeps_one_weight_and_one_bias():
     class Shared(nn.Module):
         def __init__(self):
             super().__init__()
-            self.fc = nn.Linear(4, 4, bias=False)
+            self.fc = nn.Linear(4, 4)
 
         def forward(self, x):
             return self.fc(torch.tanh(self.fc(x)))
 
     program = canonicalise(read(Shared(), torch.randn(2, 4)))
-    assert program.parameters == ("fc.weight",)
+    assert program.parameters == ("fc.weight", "fc.bias")

@@ -90,13 +90,18 @@ def test_a_record_says_what_was_drawn_in():
     assert (layer.bias, layer.epilogue) == ("b", ("bias", "add", "relu"))
 
 
-def epilogues(follow, filters=4):
-    """What is drawn into conv1 and conv2; `follow` makes the result of (emit, x, conv1, conv2)."""
+def epilogues(follow):
+    """What is drawn into conv1 and conv2; `follow` makes the results of them, x and a vector."""
     builder = relax.BlockBuilder()
-    x = relax.Var("x", relax.TensorType((1, 4, 5, 4), "float32"))
-    weights = [relax.Var(f"conv{i}.weight", relax.TensorType((4, 4, 1, 1))) for i in (1, 2)]
-    weights = [relax.Var(var.name, relax.TensorType((filters, 4, 1, 1), "float32")) for var in weights]
-    vector = relax.Var("vector", relax.TensorType((4,), "float32"))
+    x, vector, *weights = (
+        relax.Var(name, relax.TensorType(shape, "float32"))
+        for name, shape in {
+            "x": (1, 4, 5, 4),
+            "vector": (4,),
+            "conv1.weight": (4, 4, 1, 1),
+            "conv2.weight": (4, 4, 1, 1),
+        }.items()
+    )
     with builder.function("main", [x, *weights, vector], attrs={"num_input": 1}):
         with builder.dataflow():
             layers = [builder.emit(relax.op.nn.conv2d(x, weight)) for weight in weights]
@@ -148,18 +153,28 @@ def test_what_only_broadcasts_is_neither_bias_nor_residual():
 
 
 def test_a_weight_of_the_layers_shape_is_no_residual():
+    assert _epilogue_of_sum(lambda x, w, p: (relax.op.nn.conv2d(x, w), p)) == ()
+
+
+def test_a_depthwise_layer_takes_no_residual():
+    assert _epilogue_of_sum(lambda x, w, p: (relax.op.nn.conv2d(x, w), x)) == ("add",)
+    assert _epilogue_of_sum(lambda x, w, p: (relax.op.nn.conv2d(x, w, groups=2), x), 1) == ()
+
+
+def _epilogue_of_sum(summands, channels=2):
+    """What is drawn into the only layer of a net that adds two summands made of (x, weight, p)."""
     builder = relax.BlockBuilder()
     x, w, p = (
         relax.Var(name, relax.TensorType(shape, "float32"))
-        for name, shape in (("x", (1, 2, 3, 3)), ("w", (2, 2, 1, 1)), ("p", (1, 2, 3, 3)))
+        for name, shape in (("x", (1, 2, 3, 3)), ("w", (2, channels, 1, 1)), ("p", (1, 2, 3, 3)))
     )
     with builder.function("main", [x, w, p], attrs={"num_input": 1}):
         with builder.dataflow():
-            y = builder.emit(relax.op.add(builder.emit(relax.op.nn.conv2d(x, w)), p))
-            y = builder.emit_output(y)
+            layer, other = summands(x, w, p)
+            y = builder.emit_output(relax.op.add(builder.emit(layer), other))
         builder.emit_func_output(y)
-    ((layer,), _) = layers_of(fuse(mark(with_random_weights(builder.get()))), Plan())
-    assert layer.epilogue == ()
+    (layer,), _ = layers_of(fuse(mark(with_random_weights(builder.get()))), Plan())
+    return layer.epilogue
 
 
 def _c(number):
@@ -184,9 +199,7 @@ ACTIVATIONS = {
         lambda x: OP.divide(OP.multiply(x, OP.clip(OP.add(x, _c(3.0)), 0, 6)), _c(6.0)),
         lambda x: OP.multiply(x, OP.divide(OP.clip(OP.add(_c(3.0), x), 0, 6), _c(6.0))),
         lambda x: OP.multiply(OP.multiply(OP.clip(OP.add(x, _c(3.0)), 0, 6), _c(1 / 6)), x),
-        lambda x: OP.multiply(
-            x, OP.clip(OP.add(OP.multiply(x, _c(0.16666667)), _c(0.5)), 0, 1)
-        ),
+        lambda x: OP.multiply(x, OP.clip(OP.add(OP.multiply(x, _c(0.16666667)), _c(0.5)), 0, 1)),
         lambda x: OP.multiply(
             x, OP.minimum(NN.relu(OP.add(OP.divide(x, _c(6.0)), _c(0.5))), _c(1.0))
         ),

@@ -58,9 +58,7 @@ class Marked:
 
     @R.function(private=True)
     def fc(x: R.Tensor((1, 3, 4, 5), "float32"), weight: R.Tensor((4, 5), "float32")):
-        R.func_attr(
-            {"sparsetvm.layer": "fc", "sparsetvm.kind": "linear", "sparsetvm.epilogue": []}
-        )
+        R.func_attr({"sparsetvm.layer": "fc", "sparsetvm.kind": "linear", "sparsetvm.epilogue": []})
         with R.dataflow():
             t = R.permute_dims(weight)
             y = R.matmul(x, t)
@@ -147,10 +145,18 @@ NN = relax.op.nn
 IMAGE, KERNEL = (1, 6, 5, 7), (6, 6, 3, 3)
 
 
+def test_a_depthwise_convolution_is_a_layer_and_dense_whatever_the_plan_says():
+    program = mark(_main(lambda x, w: NN.conv2d(x, w, groups=6), IMAGE, (6, 1, 3, 3)))
+    (layer,), dense = layers_of(program, Plan.uniform("nm", n=1, m=3))
+    assert dense == ()
+    assert (layer.name, layer.kind, layer.structure) == ("layer", "depthwise2d", Dense())
+    assert layer.weight_shape == (6, 1, 3, 3)
+
+
 @pytest.mark.parametrize(
     ("program", "name", "reason"),
     [
-        (_main(lambda x, w: NN.conv2d(x, w, groups=6), IMAGE, (12, 1, 3, 3)), "layer", "depthwise"),
+        (_main(lambda x, w: NN.conv2d(x, w, groups=6), IMAGE, (12, 1, 3, 3)), "layer", "6 groups"),
         (_main(lambda x, w: NN.conv2d(x, w, groups=2), IMAGE, (4, 3, 3, 3)), "layer", "2 groups"),
         (
             _main(lambda x, w: NN.conv2d_transpose(x, w), IMAGE, KERNEL),
@@ -188,7 +194,7 @@ IMAGE, KERNEL = (1, 6, 5, 7), (6, 6, 3, 3)
 )
 def test_what_is_not_taken_is_left_alone_and_says_why(program, name, reason):
     marked = fuse(mark(program))
-    assert [str(var) for var in marked.module.get_global_vars()] == ["I.GlobalVar(\"main\")"]
+    assert [var.name_hint for var in marked.module.get_global_vars()] == ["main"]
     layers, (op,) = layers_of(marked, Plan())
     assert layers == ()
     assert op.reason == reason

@@ -37,7 +37,8 @@ def test_an_engine_loads_the_file_or_the_artifact(chain, path, rng):
 
 
 @pytest.mark.parametrize(
-    "dtype", "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64".split()
+    "dtype",
+    "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64".split(),
 )
 @pytest.mark.parametrize("shape", [(), (0, 3), (5,), (2, 3, 7)], ids=str)
 def test_weights_of_every_dtype_and_shape_are_kept(chain, tmp_path, dtype, shape):

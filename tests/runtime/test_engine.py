@@ -113,7 +113,10 @@ def test_outputs_that_are_inputs_or_weights_are_copies(several, rng):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (np.zeros((1, 3, 5, 7), "float32"), "input x is [1, 3, 5, 7]; the engine was compiled for [1, 3, 5, 6]"),
+        (
+            np.zeros((1, 3, 5, 7), "float32"),
+            "input x is [1, 3, 5, 7]; the engine was compiled for [1, 3, 5, 6]",
+        ),
         (np.zeros((2, 3, 5, 6), "float32"), "compile again with example inputs of the new one"),
         (np.zeros((1, 3, 5, 6)), "input x is float64; the engine was compiled for float32"),
         (torch.zeros(1, 3, 5, 6, dtype=torch.float16), "input x is float16"),
@@ -197,7 +200,8 @@ def test_a_profile_is_json(engine, x):
 def test_a_profile_is_printed_with_device_threads_and_repeats(engine, x):
     head, *rows = str(engine.profile(x, repeats=3)).splitlines()
     assert re.fullmatch(r"\d+\.\d+ ms \(p10 .*, p90 .*\)   .*, 1 thread, median of 3 runs", head)
-    assert re.match(r"  second +\d+\.\d+ ms   dense   1\.0x fewer operations   dense 1\.000 ms", rows[1])
+    line = r"  second +\d+\.\d+ ms   dense   1\.0x fewer operations   dense 1\.000 ms"
+    assert re.match(line, rows[1])
 
 
 def test_profiling_leaves_the_engine_as_it_was(engine, chain, x):

@@ -26,7 +26,7 @@ print(json.dumps([got, sorted(os.sched_getaffinity(0))]))
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux tells where a thread may run")
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux tells who may run where")
 def test_threads_follow_the_engine_and_stay_free():
     cpus = allowed_cpus()
     asked = [1, len(cpus), 1, 1000]

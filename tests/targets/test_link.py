@@ -12,8 +12,6 @@ from sparsetvm.targets import resolve
 from sparsetvm.targets.link import Linker, host_linker
 
 
-
-
 @pytest.fixture
 def no_compiler(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -44,7 +42,7 @@ def test_a_machine_that_cannot_link_is_told_what_to_install(no_compiler, monkeyp
 
 
 def test_what_the_linker_says_is_passed_on(tmp_path):
-    with pytest.raises(TargetError, match="could not link the library: .*absent.o"):
+    with pytest.raises(TargetError, match=r"could not link the library: .*absent\.o"):
         host_linker()(str(tmp_path / "out.so"), [str(tmp_path / "absent.o")])
 
 
@@ -53,7 +51,8 @@ def _check_links(linker: Linker, folder):
     from tests.targets.softplus import softplus
 
     library = str(folder / "softplus.so")
-    built = tvm.compile(tvm.IRModule({"main": softplus}), tvm.target.Target(dict(resolve("cpu").tvm)))
+    target = tvm.target.Target(dict(resolve("cpu").tvm))
+    built = tvm.compile(tvm.IRModule({"main": softplus}), target)
     built.export_library(library, fcompile=linker)
     assert os.path.getsize(library) > 0
     x = np.linspace(-3, 3, 64, dtype="float32")

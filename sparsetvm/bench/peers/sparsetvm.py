@@ -7,7 +7,7 @@ import numpy as np
 from .peer import Run, peer
 
 
-@peer("sparsetvm", package="apache-tvm", reads="stvm")
+@peer("sparsetvm", package="sparsetvm", reads="stvm")
 def load(model: Path, inputs: list[np.ndarray], threads: int) -> Run:
     import sparsetvm
 
