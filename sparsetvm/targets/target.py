@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """One device as the compiler sees it; schedules follow from these numbers, not from its name."""
+    """One device as the compiler sees it. Schedules follow from these numbers, not its name."""
 
     name: str
     """As the user wrote it: cpu, cpu:haswell."""

@@ -1,4 +1,4 @@
-"""Every verb has a help that ends in a working example, and every error its code and its sentence."""
+"""Every verb's help ends in an example that works; every error has its code and its sentence."""
 
 import importlib
 import re

@@ -44,5 +44,5 @@ def test_the_net_that_was_given_stays_as_it_was(net):
 
 
 def test_a_plan_for_no_layer_is_refused(net):
-    with pytest.raises(PlanError, match="match 'feature.10' fits no layer"):
+    with pytest.raises(PlanError, match=r"match 'feature\.10' fits no layer"):
         prune(net, Plan.from_dict({"layers": [{"match": "feature.10", "structure": "dense"}]}))

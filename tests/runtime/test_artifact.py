@@ -65,7 +65,7 @@ def test_every_flipped_byte_is_detected(path):
     whole = path.read_bytes()
     for i in [*range(0, len(whole), 997), *range(len(whole) - 130, len(whole), 7)]:
         path.write_bytes(whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
-        with pytest.raises(FileError, match="was altered|is no artifact"):
+        with pytest.raises(FileError, match=r"was altered|is no artifact"):
             Artifact.load(path)
 
 

@@ -140,7 +140,7 @@ def test_inputs_of_two_kinds_are_refused(several):
 
 def test_a_library_for_another_cpu_is_refused(chain):
     foreign = replace(chain.manifest, features=("avx512f", "sve2"), target="cpu:future")
-    with pytest.raises(TargetError, match="compiled for cpu:future with sve2, which .* lacks"):
+    with pytest.raises(TargetError, match=r"compiled for cpu:future with sve2, which .* lacks"):
         load(replace(chain, manifest=foreign))
 
 
