@@ -68,6 +68,16 @@ def test_every_requirement_is_pinned():
         assert re.match(r"[\w-]+==[\w.]+(;|$)", requirement), requirement
 
 
+def test_versions_named_in_the_code_are_those_that_are_pinned():
+    pins = {name: set() for name in re.findall(r"([\w-]+)==", str(PYPROJECT))}
+    for name, version in re.findall(r"([\w-]+)==([\w.]+)", str(PYPROJECT)):
+        pins[name].add(version)
+    for path in _ours("sparsetvm"):
+        if path.suffix == ".py":
+            for name, version in re.findall(r"([\w-]+)==(\d[\w.]*)", (ROOT / path).read_text()):
+                assert version in pins.get(name, {version}), f"{path} names {name}=={version}"
+
+
 def test_every_environment_has_tests():
     for environment in PYPROJECT["tool"]["sparsetvm"]["environments"].values():
         assert (ROOT / environment["tests"]).is_dir()

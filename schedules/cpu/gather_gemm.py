@@ -17,7 +17,11 @@ def gather_gemm(sch, pick) -> None:
 
 
 def _lanes_over_positions(sch, pick) -> None:
-    """block of tiles -> group -> tile -> column -> (filters x vectors x lanes in registers)"""
+    """block of tiles -> group -> tile -> column -> (filters x vectors x lanes in registers)
+
+    A block holds several tiles when groups have few columns, so that about a thousand are done
+    before the next group's weights and the next block's part of x are needed.
+    """
     block, epilogue = sch.get_sblock("gather_gemm"), sch.get_sblock("epilogue")
     group, filters, position, n, k = sch.get_loops(block)
     target = pick.target
@@ -30,7 +34,8 @@ def _lanes_over_positions(sch, pick) -> None:
     if not Tile(v, f).fits(target.registers):
         raise ScheduleError(f"{v} vectors x {f} filters do not fit in {target.registers} registers")
     tiles = vectors // v
-    t = pick.one_of([t for t in range(1, 33) if tiles % t == 0], default=_divisor(tiles, max(1, 12 // v)))
+    short = _divisor(tiles, min(32, 1024 // (extent(sch, n) * extent(sch, k))))
+    t = pick.one_of([t for t in range(1, 33) if tiles % t == 0], default=short)
 
     tile_block, tile, vector, lane = sch.split(position, [None, t, v, target.lanes])
     slice_, filter_ = sch.split(filters, [None, f])

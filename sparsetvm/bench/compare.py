@@ -10,8 +10,9 @@ from .. import compiler
 from ..prune import prune
 from ..runtime.artifact import Artifact
 from ..runtime.engine import load
+from ..runtime.profile import Profile
 from ..sparsity.plan import Plan
-from .contest import Contender, contest
+from .contest import Contender, Outcome, contest
 from .layers import layer_rows
 from .machine import machine
 from .model_files import expected_outputs, write_inputs, write_model
@@ -60,7 +61,7 @@ def bench(
         inputs = write_inputs(dense, Path(folder))
         outcomes = contest(contenders, inputs, threads, seconds, SEED, progress)
     progress("profiling the layers")
-    arrays = [x.numpy() for x in dense.example_inputs]
+    profiles = [_profile(artifacts[name], dense, outcomes[name]) for name in artifacts]
     return BenchResult(
         net=dense.name,
         description=dense.description,
@@ -74,7 +75,7 @@ def bench(
         ours_dense=outcomes.pop(OURS_DENSE),
         dense_peers={n: o for n, o in outcomes.items() if not n.endswith(SPARSE)},
         sparse_peers={n: o for n, o in outcomes.items() if n.endswith(SPARSE)},
-        layers=layer_rows(*(load(artifact).profile(arrays) for artifact in artifacts.values())),
+        layers=layer_rows(*profiles),
     )
 
 
@@ -84,10 +85,17 @@ def _compile(net: Net, plan: Plan, threads: int) -> Artifact:
     )
 
 
+def _profile(artifact: Artifact, net: Net, outcome: Outcome) -> Profile:
+    """As many repeats as fit into SECONDS, between 3 and 20; a profile runs each one twice."""
+    repeats = round(500 * SECONDS / outcome.timing.ms) if outcome.timing else 0
+    inputs = [x.numpy() for x in net.example_inputs]
+    return load(artifact).profile(inputs, repeats=min(max(repeats, 3), 20))
+
+
 def _contenders(
     artifacts: dict[str, Artifact], named: list[Peer], dense: Net, pruned: Net, folder: Path
 ) -> list[Contender]:
-    """Everyone with a model file; who gains from zeros has two, as deepsparse and deepsparse_sparse."""
+    """Everyone with a model file; who gains from zeros twice: deepsparse, deepsparse_sparse."""
     nets = {"dense": dense, "pruned": pruned}
     expected = {form: expected_outputs(net) for form, net in nets.items()}
     contenders = []

@@ -1,4 +1,4 @@
-"""Engines that run the same net: started, checked against what torch computes, then timed together."""
+"""Engines on the same net: started, checked against what torch computes, then timed together."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -76,7 +76,7 @@ def contest(
 
 
 def relative_error(outputs: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
-    """max |y - expected| / max |expected| over all outputs; infinite for other shapes and for NaN."""
+    """max |y - expected| / max |expected| of the worst output; infinite for other shapes or NaN."""
     if [y.shape for y in outputs] != [e.shape for e in expected]:
         return float("inf")
     errors = [
@@ -90,8 +90,11 @@ def relative_error(outputs: Sequence[np.ndarray], expected: Sequence[np.ndarray]
 def _agreement(contender: Contender, process: PeerProcess) -> Outcome:
     error, allowed = relative_error(process.outputs(), contender.expected), contender.peer.tolerance
     if error == float("inf"):
-        return Outcome(None, None, process.version, "its outputs have other shapes or are no numbers")
+        skipped = "its outputs have other shapes or are no numbers"
+        return Outcome(None, None, process.version, skipped)
     if error > allowed:
-        differs = f"its outputs differ by {error:.1e} of the largest value, allowed are {allowed:.0e}"
-        return Outcome(None, error, process.version, differs)
+        skipped = (
+            f"its outputs are off by {error:.1e} of the largest value; {allowed:.0e} is allowed"
+        )
+        return Outcome(None, error, process.version, skipped)
     return Outcome(None, error, process.version)

@@ -1,4 +1,4 @@
-"""Where a peer's packages live: beside ours, or in a virtual environment of its own; found and made here."""
+"""Where a peer's packages live, beside ours or in an environment of their own; found, made here."""
 
 import logging
 import subprocess

@@ -1,4 +1,4 @@
-"""A net layer by layer: our sparse form beside our dense one, and how much of the pruning became speed."""
+"""A net layer by layer: our sparse form beside our dense one, and what pruning gave in speed."""
 
 from typing import Any
 

@@ -19,7 +19,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Activity:
-    """Seconds since some fixed moment, over all cores: busy with any process, and taken by other guests."""
+    """Seconds so far, summed over cores: busy with any process, and taken by other guests."""
 
     clock: float
     busy: float
@@ -31,25 +31,31 @@ def machine() -> Machine:
 
 
 def cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(_own_cores())
 
 
 def activity() -> Activity | None:
-    """What all cores have done so far; None on a system that does not tell."""
+    """What the cores that we may use have done so far; None on a system that does not tell."""
     try:
-        fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+        lines = Path("/proc/stat").read_text().splitlines()
     except OSError:
         return None
+    ours = {f"cpu{core}" for core in _own_cores()}
+    rows = [line.split()[1:9] for line in lines if line.split()[0] in ours]
     user, nice, system, _idle, _wait, irq, softirq, steal = (
-        int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in fields[:8]
+        sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK") for ticks in zip(*rows, strict=True)
     )
     return Activity(time.perf_counter(), user + nice + system + irq + softirq, steal)
 
 
+def _own_cores() -> set[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
 def _cpu() -> str:
-    """'AMD EPYC (avx512f, amx_tile)': the name, and the widest instructions that engines ask for."""
+    """'AMD EPYC (avx2, avx512f)': the name, and the wide instructions that engines ask for."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -18,11 +18,11 @@ SETTLE_SECONDS = 0.05
 RETRIES = 4
 """How often a disturbed block is tried again before it is given up."""
 PATIENCE = 4
-"""An engine gets no further block once it has taken so many times the seconds that were asked for."""
+"""An engine gets no further block once it took this many times the seconds that were asked for."""
 OTHERS = 0.12
 """Cores that others may use beyond those that we leave free."""
 WAITED = 0.02
-"""The part of a block that its threads may spend waiting for a core, or that other guests may take."""
+"""The part of a block that its threads may wait for a core, or that other guests may take."""
 
 
 def measure(
@@ -32,7 +32,7 @@ def measure(
     seed: int = 0,
     progress: Callable[[str], None] = log.info,
 ) -> dict[str, Timing | PeerFailed]:
-    """About `seconds` of quiet runs for each engine; an engine that fails on the way gets its failure."""
+    """About `seconds` of quiet runs for each engine; for one that fails on the way, its failure."""
     engines = {name: _Engine(process, threads) for name, process in processes.items()}
     failed: dict[str, PeerFailed] = {}
     order, shuffle = list(engines), random.Random(seed).shuffle
@@ -62,7 +62,7 @@ class Use:
 
 
 def is_quiet(use: Use, threads: int, free: int) -> bool:
-    """Others may use the `free` cores, and next to nothing of those that the engine's threads need."""
+    """Others may use the `free` cores, and next to nothing of those that the engine needs."""
     return (
         use.others <= (free + OTHERS) * use.seconds
         and use.stolen <= WAITED * use.seconds * threads

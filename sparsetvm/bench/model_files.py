@@ -8,8 +8,9 @@ import torch
 
 from .nets import Net
 
+
 def write_model(net: Net, folder: Path, kind: str) -> Path:
-    """model.onnx or model.pt2 in `folder`, as `kind` (what a peer reads) asks; taken if it is there."""
+    """`folder`/model.onnx or model.pt2, by `kind` (what a peer reads); taken if it is there."""
     path = folder / f"model.{kind}"
     if not path.exists():
         folder.mkdir(exist_ok=True)
@@ -32,7 +33,7 @@ def expected_outputs(net: Net) -> tuple[np.ndarray, ...]:
 
 def _write_onnx(net: Net, path: Path) -> None:
     with warnings.catch_warnings():
-        # the exporter that needs no further package calls itself legacy and tells what it leaves unfolded
+        # the exporter that needs no further package warns of its age and of what it leaves unfolded
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", UserWarning)
         torch.onnx.export(

@@ -1,4 +1,4 @@
-"""How many operations a net asks for, dense and without its zeros; counted on the torch module itself."""
+"""How many operations a net asks for, dense and without its zeros, counted on the torch module."""
 
 from dataclasses import dataclass
 

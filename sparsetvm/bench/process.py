@@ -1,4 +1,4 @@
-"""A peer's worker process as seen from here: started, asked, watched for death and silence, ended."""
+"""A peer's worker process seen from here: started, asked, watched for death and silence, ended."""
 
 import json
 import os
@@ -135,7 +135,7 @@ class PeerProcess:
 
 
 def _import_path(peer: Peer, folder: Path) -> Path:
-    """What a foreign environment may import beside its own packages: ours alone, not its neighbours."""
+    """What a foreign environment may import beside its own: our package, not its neighbours."""
     if peer.environment == OURS:
         return package_root()
     link = folder / "package" / "sparsetvm"

@@ -1,4 +1,4 @@
-"""What a bench found, whole: every figure with its spread, its machine and what it is compared with."""
+"""What a bench found: every figure with its spread, its machine and what it is compared with."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from .operations import Operations
 
 @dataclass(frozen=True)
 class BenchResult:
-    """One net under one plan, our sparse and dense forms and the peers, all timed in the same run."""
+    """One net under one plan: our sparse and dense forms and the peers, timed in the same run."""
 
     net: str
     description: str

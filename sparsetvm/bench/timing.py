@@ -23,7 +23,7 @@ class Timing:
 
 
 def summarise(blocks: Sequence[Sequence[float]], disturbed: Sequence[Sequence[float]]) -> Timing:
-    """One figure from the runs of all quiet blocks, or of the disturbed ones where none was quiet."""
+    """One figure from all runs of quiet blocks, or of the disturbed ones where none was quiet."""
     counted = blocks or disturbed
     p10, median, p90 = np.percentile(np.concatenate(counted), [10, 50, 90])
     return Timing(

@@ -4,8 +4,8 @@
 
 It speaks in lines of JSON:
 
-    it loads, runs once, saves the outputs  ->  {"ready": "1.32.0"}                  (the version)
-    {"run": 20}                             ->  {"ms": [...], "cpu_seconds": 0.2, "waited_seconds": 0.0}
+    loads, runs once, saves the outputs     ->  {"ready": "1.32.0"}, the version
+    {"run": 20}                             ->  {"ms": [...], "cpu_seconds": s, "waited_seconds": s}
     what is not installed, what went wrong  ->  {"missing": "..."}, {"error": "..."}, and it ends
 
 and it ends with its standard input.
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def _protocol() -> Say:
-    """Keep standard output to ourselves: engines print there, and that goes to stderr from now on."""
+    """Standard output for us alone: what engines print there goes to stderr from now on."""
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return lambda **message: print(json.dumps(message), file=channel, flush=True)
@@ -93,7 +93,7 @@ def _time(run: Run, runs: int) -> dict[str, list[float] | float]:
 
 
 def _waited() -> float:
-    """Seconds that our threads were ready to run but others had the core; 0 where Linux does not tell."""
+    """Seconds that our threads were ready but others had the core; 0 where Linux does not tell."""
     tasks = Path("/proc/self/task").glob("*/schedstat")
     return sum(int(task.read_text().split()[1]) for task in tasks) / 1e9
 

@@ -60,9 +60,10 @@ def _text(result: "BenchResult") -> str:
     table = result.to_json()
     times, ours = table["spread"], table["ours"]["ms"]
     width = max(map(len, [*times, *table["skipped"]]))
+    threads = f"{result.threads} thread{'s' if result.threads > 1 else ''}"
     lines = [
         f"{result.description}; plan {result.plan}",
-        f"{table['threads']} threads on {table['machine']['cpu']}, medians (p10 to p90) of "
+        f"{threads} on {table['machine']['cpu']}, medians (p10 to p90) of "
         f"interleaved runs, {table['seconds']} s for each engine",
     ]
     for name, time in sorted(times.items(), key=lambda item: item[1]["ms"]):

@@ -47,10 +47,9 @@ class ElementwiseStep(Step):
         layout.join([layout.add(value) for value in (self.result, *self.inputs)])
 
     def emit(self, emission):
-        tensors = [emission.flat(value) for value in self.inputs]
-        numbers = [a for a in self.call.args if not isinstance(a.ty, relax.TensorType)]
-        call = relax.Call(self.call.op, tensors + numbers, self.call.attrs)
-        emission.set_flat(self, emission.builder.emit(call))
+        tensors = iter(emission.flat(value) for value in self.inputs)
+        args = [next(tensors) if _is_image(a) else a for a in self.call.args]
+        emission.set_flat(self, emission.builder.emit(relax.Call(self.call.op, args, self.call.attrs)))
 
 
 @dataclass(frozen=True)
@@ -119,11 +118,8 @@ def flat_step(output, call, is_flat) -> Step | None:
     """
     if not isinstance(call, relax.Call) or not hasattr(call.op, "name"):
         return None
-    tensors = _tensors(call)
-    if not any(is_flat(x) for x in tensors):
-        return None
-    build = _BUILDERS.get(call.op.name)
-    if build is None or any(len(x.ty.shape) < 3 for x in tensors):
+    tensors, build = _tensors(call), _BUILDERS.get(call.op.name)
+    if build is None or not any(is_flat(x) for x in tensors) or not all(map(_is_image, tensors)):
         return None
     return build(output, call, tuple(_images(x) for x in tensors))
 
@@ -131,10 +127,15 @@ def flat_step(output, call, is_flat) -> Step | None:
 def _elementwise(output, call, inputs):
     if len({value.size + (value.channels, value.batch) for value in inputs}) > 1:
         return None
+    numbers = [a for a in call.args if not _is_image(a)]
     if call.op.name == "relax.clip":
-        low, high = (float(a.value) for a in call.args[1:])
-        if not low <= 0 <= high:
-            return None
+        low, high = (float(a.value) for a in numbers)
+        keeps_zero = low <= 0 <= high
+    else:
+        scales = call.op.name in ("relax.multiply", "relax.divide") and _is_image(call.args[0])
+        keeps_zero = scales if numbers else call.op.name != "relax.divide"
+    if not keeps_zero:
+        return None
     return ElementwiseStep(output, call, _images(output), inputs)
 
 
@@ -173,7 +174,7 @@ _BUILDERS = {
     **{f"relax.nn.adaptive_avg_pool{rank}d": _adaptive_mean for rank in (1, 2, 3)},
     **{
         f"relax.{name}": _elementwise
-        for name in ("add", "subtract", "multiply", "nn.relu", "clip", "tanh", "abs", "negative")
+        for name in ("add", "subtract", "multiply", "divide", "nn.relu", "clip", "tanh", "abs", "negative")
     },
     "relax.concat": _concat,
     "relax.mean": _mean,
@@ -181,14 +182,16 @@ _BUILDERS = {
 
 
 def _tensors(call) -> list:
-    """The tensor arguments of a call; those of a tuple one by one."""
+    """The tensor arguments of a call, single numbers left out; those of a tuple one by one."""
     found = []
     for argument in call.args:
-        if isinstance(argument, relax.Tuple):
-            found += list(argument.fields)
-        elif isinstance(argument.ty, relax.TensorType):
-            found.append(argument)
-    return found
+        found += list(argument.fields) if isinstance(argument, relax.Tuple) else [argument]
+    return [x for x in found if isinstance(x.ty, relax.TensorType) and len(x.ty.shape) > 0]
+
+
+def _is_image(argument) -> bool:
+    """A variable [batch, channels, *size]."""
+    return isinstance(argument, relax.Var) and len(argument.ty.shape) >= 3
 
 
 def _images(var) -> Value:

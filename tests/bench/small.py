@@ -15,9 +15,7 @@ from sparsetvm.bench.peers import Peer, peers
 
 def small_net() -> Net:
     """7 channels of 5x9 through a strided and an odd convolution."""
-    module = nn.Sequential(
-        nn.Conv2d(7, 10, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(10, 5, 3)
-    )
+    module = nn.Sequential(nn.Conv2d(7, 10, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(10, 5, 3))
     return Net("small", initialise(module), (example_input(1, 7, 9, 13),), "two convolutions")
 
 

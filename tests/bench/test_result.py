@@ -29,7 +29,11 @@ def result(**changes) -> BenchResult:
         "operations": Operations(dense=800, kept=100),
         "ours": timed(10.0, error=2e-6),
         "ours_dense": timed(60.0),
-        "dense_peers": {"onnxruntime": timed(50.0), "ncnn": timed(30.0), "mnn": Outcome(skipped="gone")},
+        "dense_peers": {
+            "onnxruntime": timed(50.0),
+            "ncnn": timed(30.0),
+            "mnn": Outcome(skipped="gone"),
+        },
         "sparse_peers": {"deepsparse_sparse": timed(20.0)},
         "layers": ({"name": "features.0", "ms": 1.0},),
     }

@@ -9,7 +9,7 @@ from .single import EXAMPLE, PREFIX, single_conv
 
 
 def net(name: str) -> Net:
-    """The net of this name, or the one layer that it describes (conv:256x256x3x56 = in, out, kernel, size)."""
+    """The net of this name, or one layer: conv:256x256x3x56 = in, out, kernel, size."""
     if name.startswith(PREFIX):
         return single_conv(name)
     if name not in nets:

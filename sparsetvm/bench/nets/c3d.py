@@ -1,4 +1,4 @@
-"""C3D (Tran et al. 2015): eight 3x3x3 convolutions and three linear layers over clips of 16 frames."""
+"""C3D (Tran et al. 2015): eight 3x3x3 convolutions and three linear layers on 16 frames."""
 
 import torch
 from torch import nn

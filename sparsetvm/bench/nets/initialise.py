@@ -1,4 +1,4 @@
-"""Random weights that behave like trained ones: activations keep their size from the first layer to the last."""
+"""Random weights that behave like trained ones: activations keep their size through the net."""
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def initialise(module: nn.Module, *inputs: torch.Tensor, seed: int = SEED) -> nn.Module:
-    """He-normal weights, small biases, batch-norm statistics as `inputs` give them; comes back in eval mode."""
+    """He-normal weights, small biases, batch-norm statistics as on `inputs`; then eval mode."""
     generator = torch.Generator().manual_seed(seed)
     for layer in module.modules():
         if isinstance(layer, (*CONVOLUTIONS, nn.Linear)):

@@ -27,7 +27,7 @@ def conv_norm_relu6(channels: int, out: int, kernel: int, stride: int = 1, group
 
 
 class InvertedResidual(nn.Module):
-    """Widen by 1x1, filter each channel by 3x3, narrow by 1x1; the input is added where shapes allow."""
+    """Widen by 1x1, filter each channel by 3x3, narrow by 1x1; add the input where shapes allow."""
 
     def __init__(self, channels: int, out: int, stride: int, expansion: int):
         super().__init__()

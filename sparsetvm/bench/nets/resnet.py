@@ -10,7 +10,7 @@ EXPANSION = 4
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1, and the input added before the last relu: [n, channels, h, w] -> [n, 4 width, h/s, w/s]."""
+    """1x1, 3x3, 1x1, and the input added: [n, channels, h, w] -> [n, 4 width, h/s, w/s]."""
 
     def __init__(self, channels: int, width: int, stride: int):
         super().__init__()
@@ -57,8 +57,8 @@ class ResNet50(nn.Module):
 
 
 def _stage(channels: int, width: int, blocks: int, stride: int) -> nn.Sequential:
-    first = Bottleneck(channels, width, stride)
-    return nn.Sequential(first, *(Bottleneck(EXPANSION * width, width, 1) for _ in range(blocks - 1)))
+    first, out = Bottleneck(channels, width, stride), EXPANSION * width
+    return nn.Sequential(first, *(Bottleneck(out, width, 1) for _ in range(blocks - 1)))
 
 
 @nets.register("resnet50")

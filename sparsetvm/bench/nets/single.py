@@ -35,5 +35,6 @@ def single_conv(name: str) -> Net:
         name,
         initialise(SingleConv(channels, out, kernel)),
         (example_input(1, channels, size, size),),
-        f"one {kernel}x{kernel} convolution, {channels} to {out} channels at {size}x{size}, random weights",
+        f"one {kernel}x{kernel} convolution, {channels} to {out} channels at {size}x{size}, "
+        "random weights",
     )

@@ -22,7 +22,7 @@ def vgg16_blocks() -> list[list[nn.Module]]:
 
 
 class VGG16Features(nn.Module):
-    """[n, 3, h, w] -> [n, 512, h/32, w/32]; layers are numbered as everywhere: features.0 .. features.30."""
+    """[n, 3, h, w] -> [n, 512, h/32, w/32]; numbered as everywhere, features.0 .. features.30."""
 
     def __init__(self):
         super().__init__()

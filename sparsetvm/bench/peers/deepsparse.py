@@ -1,4 +1,4 @@
-"""DeepSparse 1.8.0, the engine that gains from zeros; its licence allows evaluation, so it is only measured."""
+"""DeepSparse 1.8.0, which gains from zeros; licensed for evaluation, so it is only measured."""
 
 import os
 from pathlib import Path

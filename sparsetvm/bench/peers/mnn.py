@@ -1,4 +1,4 @@
-"""MNN; its converter is called inside the extension, for the mnnconvert command installs and reports things."""
+"""MNN; its converter is called as an extension, for the mnnconvert command installs and reports."""
 
 from pathlib import Path
 

@@ -7,9 +7,7 @@ import numpy as np
 from .peer import Run, peer
 
 
-@peer(
-    "onnxruntime", package="onnxruntime", reads="onnx", requirements=("onnxruntime==1.32.0",)
-)
+@peer("onnxruntime", package="onnxruntime", reads="onnx", requirements=("onnxruntime==1.32.0",))
 def load(model: Path, inputs: list[np.ndarray], threads: int) -> Run:
     import onnxruntime
 

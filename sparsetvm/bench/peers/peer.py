@@ -24,7 +24,7 @@ class Peer:
     package: str
     """The distribution whose version is reported."""
     reads: str
-    """The ending of the model file that it takes: onnx, pt2 (torch.export) or stvm (our artifact)."""
+    """The ending of the model file it takes: onnx, pt2 (torch.export) or stvm (our artifact)."""
     load: Callable[[Path, list[np.ndarray], int], Run]
     """(model file, inputs, threads) -> run; may write beside the model file."""
     environment: str = OURS

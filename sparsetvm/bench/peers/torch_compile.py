@@ -1,4 +1,4 @@
-"""PyTorch through its compiler: inductor with frozen weights; needs a C++ compiler on the machine."""
+"""PyTorch through its compiler: inductor with frozen weights; it needs a C++ compiler."""
 
 from pathlib import Path
 
