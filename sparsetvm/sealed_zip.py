@@ -37,7 +37,7 @@ def open_sealed_zip(path: str | Path, kind: str, next_step: str) -> Iterator[zip
             with zipfile.ZipFile(file) as archive:
                 yield archive
     except FileNotFoundError as err:
-        raise FileError(f"there is no {kind} at {path}\n  {next_step}") from err
+        raise FileError(f"there is no {kind} at {path}\n  check the path") from err
     except OSError as err:
         raise FileError(
             f"cannot read {path}: {err.strerror or err}\n  check its permissions and the disk"

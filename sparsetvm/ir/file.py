@@ -13,17 +13,17 @@ import hashlib
 import json
 import operator
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
 
 from ..errors import FileError, ModelError, PlanError, StructureError
 from ..files import write_whole
+from ..sealed_zip import open_sealed_zip, write_sealed_zip
 from ..sparsity import Structure, structures
 from .layer import DenseOp, Layer, LayerIR
 
@@ -32,7 +32,7 @@ VERSION = 1
 
 LAYERS, WEIGHTS, GRAPH = "layers.json", "weights.safetensors", "graph.json"
 
-_SEAL = b"sparsetvm layer IR, sha256 "
+_KIND = "layer IR"
 _NO_DIGEST = "0" * 64
 _AGAIN = "copy it again from where it was written, or export the model again"
 
@@ -165,43 +165,12 @@ def _read_folder(path: str | Path) -> dict[str, bytes]:
 
 
 def _write_zip(new: Path, contents: Mapping[str, bytes]) -> None:
-    with zipfile.ZipFile(new, "w") as archive:
-        archive.comment = _SEAL + _NO_DIGEST.encode()
-        for name, data in contents.items():
-            entry = zipfile.ZipInfo(name)  # dated 1980: the same net gives the same bytes
-            entry.create_system, entry.external_attr = 3, 0o644 << 16
-            archive.writestr(entry, data)
-    with new.open("r+b") as file:
-        end = file.seek(-len(_NO_DIGEST), os.SEEK_END)
-        digest = _sha256_until(file, end)
-        file.seek(end)
-        file.write(digest)
+    write_sealed_zip(new, _KIND, contents)
 
 
 def _read_zip(path: str | Path) -> dict[str, bytes]:
-    with open(path, "rb") as file:
-        _check_seal(path, file)
-        with zipfile.ZipFile(file) as archive:
-            return {name: archive.read(name) for name in (LAYERS, WEIGHTS, GRAPH)}
-
-
-def _check_seal(path: str | Path, file: BinaryIO) -> None:
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - len(_SEAL) - len(_NO_DIGEST)))
-    seal, digest = file.read(len(_SEAL)), file.read()
-    if seal != _SEAL:
-        raise FileError(f"{path} is not a layer IR, or its end is missing\n  {_AGAIN}")
-    if digest != _sha256_until(file, size - len(digest)):
-        raise FileError(f"{path} was altered after it was written\n  {_AGAIN}")
-
-
-def _sha256_until(file: BinaryIO, end: int) -> bytes:
-    """The digest, in hexadecimal, of the first `end` bytes."""
-    digest = hashlib.sha256()
-    file.seek(0)
-    while chunk := file.read(min(end - file.tell(), 1 << 20)):
-        digest.update(chunk)
-    return digest.hexdigest().encode()
+    with open_sealed_zip(path, _KIND, _AGAIN) as archive:
+        return {name: archive.read(name) for name in (LAYERS, WEIGHTS, GRAPH)}
 
 
 def _layer_to_dict(layer: Layer) -> dict[str, Any]:

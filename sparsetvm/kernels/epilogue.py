@@ -11,7 +11,7 @@ def activation(epilogue: tuple[str, ...]) -> Callable:
 
 
 def _clip(value, low: float, high: float):
-    return tvm.tirx.min(tvm.tirx.max(value, _f32(low)), _f32(high))
+    return tvm.tirx.min(_f32(high), tvm.tirx.max(_f32(low), value))
 
 
 def _sigmoid(value):
@@ -22,8 +22,9 @@ def _f32(number: float):
     return tvm.tirx.const(number, "float32")
 
 
+# The number stands first in max and min: what comes second is what NaN gives, and torch passes NaN on.
 _ACTIVATIONS = {
-    "relu": lambda value: tvm.tirx.max(value, _f32(0)),
+    "relu": lambda value: tvm.tirx.max(_f32(0), value),
     "relu6": lambda value: _clip(value, 0, 6),
     "hardswish": lambda value: value * _clip(value + _f32(3), 0, 6) * _f32(1 / 6),
     "sigmoid": _sigmoid,

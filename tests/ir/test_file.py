@@ -174,7 +174,7 @@ def test_every_flipped_byte_of_a_zip_is_found(net, tmp_path):
 
     for place in range(path.stat().st_size):
         flip(path, place)
-        with pytest.raises(FileError, match=r"net.lir (was altered|is not a layer IR)"):
+        with pytest.raises(FileError, match=r"net.lir (was altered|is no layer IR)"):
             load(path)
         flip(path, place)
     assert_same(load(path), net)
@@ -248,7 +248,7 @@ def test_a_truncated_zip_is_found(net, tmp_path, left):
     path.write_bytes(whole[: int(len(whole) * left) if isinstance(left, float) else left])
 
     with pytest.raises(
-        FileError, match=r"is not a layer IR, or its end is missing\n  copy it again"
+        FileError, match=r"is no layer IR of SparseTVM, or its end is missing\n  copy it again"
     ):
         load(path)
 
@@ -281,7 +281,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_file_of_another_kind_is_refused(tmp_path, content):
     (tmp_path / "net.lir").write_bytes(content)
 
-    with pytest.raises(FileError, match=r"net.lir is not a layer IR, or its end is missing"):
+    with pytest.raises(FileError, match=r"net.lir is no layer IR of SparseTVM, or its end is missing"):
         load(tmp_path / "net.lir")
 
 
@@ -289,7 +289,7 @@ def test_a_zip_of_another_kind_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "net.lir", "w") as archive:
         archive.writestr("layers.json", "{}")
 
-    with pytest.raises(FileError, match=r"net.lir is not a layer IR"):
+    with pytest.raises(FileError, match=r"net.lir is no layer IR"):
         load(tmp_path / "net.lir")
 
 

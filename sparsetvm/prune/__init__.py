@@ -1,0 +1,7 @@
+"""Zeros in a torch module where a plan wants them, and what is left made the best of."""
+
+from .magnitude import prune, prune_with_report
+from .refit import refit
+from .report import PrunedLayer, PruneReport
+
+__all__ = ["PruneReport", "PrunedLayer", "prune", "prune_with_report", "refit"]

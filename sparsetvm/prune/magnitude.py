@@ -1,0 +1,56 @@
+"""One-shot pruning: the plan's zeros where they cost least, in a copy of the model."""
+
+import logging
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from ..sparsity import Dense, Plan
+from .layers import find_layers, kind_of, read_weights, structures_for, write_weight
+from .refit import Samples, fit_layers
+from .report import PrunedLayer, PruneReport
+
+log = logging.getLogger(__name__)
+
+
+def prune(
+    model: nn.Module, plan: Plan | str | Path, refit_on: Samples | None = None
+) -> nn.Module:
+    """A copy of the model with zeros where the plan wants them, by magnitude.
+
+    Convolutions and linear layers get zeros; batch-norm is left alone, for folding it in keeps them.
+    `refit_on`, a few of the net's inputs, makes much of what is lost good again: zeros are then
+    chosen by what they cost in a layer's outputs, and the weights that stay are fitted to these.
+    """
+    return prune_with_report(model, plan, refit_on)[0]
+
+
+def prune_with_report(
+    model: nn.Module,
+    plan: Plan | str | Path,
+    refit_on: Samples | None = None,
+    seed: int = 0,
+    progress: Callable[[str], None] = log.info,
+) -> tuple[nn.Module, PruneReport]:
+    """Like `prune`, and what it did layer by layer; `seed` draws the positions to fit on."""
+    plan = plan if isinstance(plan, Plan) else Plan.load(plan)
+    pruned = deepcopy(model)
+    layers = find_layers(pruned)
+    structures = structures_for(layers, plan)
+    dense_weights = {name: weight.copy() for name, weight in read_weights(layers).items()}
+    for name, weight in dense_weights.items():
+        write_weight(layers[name], weight * structures[name].mask(weight))
+    errors: dict[str, float] = {}
+    if refit_on is not None:
+        chosen = {name: s for name, s in structures.items() if not isinstance(s, Dense)}
+        errors = fit_layers(model, pruned, refit_on, chosen, seed=seed, progress=progress)
+    report = PruneReport(
+        tuple(
+            _compare(name, layer, structures[name], dense_weights[name], errors.get(name))
+            for name, layer in layers.items()
+        )
+    )
+    return pruned, report
