@@ -36,6 +36,7 @@ if _reason:
 # after the check: the wrong TVM may crash as it loads
 import tvm  # noqa: E402
 from tvm import relax, s_tir, te, tirx  # noqa: E402
-from tvm.script import tirx as T  # noqa: E402
+from tvm.script.ir_builder import IRBuilder  # noqa: E402
+from tvm.script.ir_builder import tirx as T  # noqa: E402
 
-__all__ = ["T", "relax", "s_tir", "te", "tirx", "tvm"]
+__all__ = ["IRBuilder", "T", "relax", "s_tir", "te", "tirx", "tvm"]

@@ -5,11 +5,13 @@ loop that LLVM vectorizes.
 """
 
 from collections.abc import Callable
+from contextlib import contextmanager
 from math import prod
 
 import numpy as np
 
-from .._tvm import T, tvm
+from .._tvm import T, tirx
+from .builder import store, tensor, tensor_function
 from .frame import Flat, Window
 
 Size = tuple[int, int, int]
@@ -18,18 +20,18 @@ Index = Callable[..., object]
 
 
 def from_plain(dest: Flat, channels: int, size: Size, stride: Size, phases: tuple[Size, ...]):
-    """plain [batch, channels, *size] -> flat; one row for each (channel, phase), see `phase_rows`."""
+    """plain [batch, channels, *size] -> flat; one row for each (channel, phase), see _phase."""
 
     def at(c, n, d, h, w):
         return (((n * channels + c) * size[0] + d) * size[1] + h) * size[2] + w
 
     length = dest.frame.batch * channels * prod(size)
-    return _write_rows(dest, length, _phase(at, size, stride, phases))
+    return _write_rows(dest, _phase(at, size, stride, phases), x=length)
 
 
 def from_flat(dest: Flat, source: Flat, stride: Size, phases: tuple[Size, ...]):
-    """flat -> flat in another frame; one row for each (channel, phase), see `phase_rows`."""
-    return _write_rows(dest, source.length, _phase(_at(source), source.size, stride, phases))
+    """flat -> flat in another frame; one row for each (channel, phase), see _phase."""
+    return _write_rows(dest, _phase(_at(source), source.size, stride, phases), x=source.length)
 
 
 def _phase(at: Index, size: Size, stride: Size, phases: tuple[Size, ...]) -> Callable:
@@ -53,18 +55,12 @@ def to_plain(source: Flat, shape: tuple[int, ...]):
     """flat -> plain, of `shape`: [batch, channels, *size], or [..., features] of samples."""
     N, C, (D, H, W) = source.frame.batch, source.channels, source.size
     at = _at(source)
-
-    @T.prim_func(s_tir=True)
-    def main(x: T.Buffer((source.length,), "float32"), y: T.Buffer(shape, "float32")):
-        T.func_attr({"tirx.noalias": True, "op_pattern": 8, "tirx.is_scheduled": True})
-        with T.sblock("root"):
-            for row in T.parallel(N * C):
-                for d, h, w in T.grid(D, H, W):
-                    y[_unravel(((row * D + d) * H + h) * W + w, shape)] = x[
-                        at(row % C, row // C, d, h, w)
-                    ]
-
-    return main
+    with _scheduled_function() as function:
+        x, y = tensor("x", source.length), tensor("y", *shape)
+        with T.sblock("root"), T.parallel(0, N * C) as row, T.grid(D, H, W) as (d, h, w):
+            index = ((row * D + d) * H + h) * W + w
+            store(y, _unravel(index, shape), x[at(row % C, row // C, d, h, w)])
+    return function.get()
 
 
 def max_pool(dest: Flat, source: Flat, window: Window):
@@ -73,11 +69,11 @@ def max_pool(dest: Flat, source: Flat, window: Window):
     def value(x, c, n, d, h, w):
         best = None
         for inside, read in _window(x, source, window, dest.size, (c, n, d, h, w)):
-            one = read() if inside is None else tvm.tirx.Select(inside, read(), T.float32(-3.4e38))
-            best = one if best is None else tvm.tirx.max(best, one)
+            one = read() if inside is None else tirx.Select(inside, read(), T.float32(float("-inf")))
+            best = one if best is None else tirx.max(best, one)
         return best
 
-    return _write_rows(dest, source.length, value)
+    return _write_rows(dest, value, x=source.length)
 
 
 def avg_pool(dest: Flat, source: Flat, window: Window, count_padding: bool):
@@ -86,15 +82,15 @@ def avg_pool(dest: Flat, source: Flat, window: Window, count_padding: bool):
     def value(x, c, n, d, h, w):
         total, count = T.float32(0), T.float32(0)
         for inside, read in _window(x, source, window, dest.size, (c, n, d, h, w)):
-            one = read() if inside is None else tvm.tirx.Select(inside, read(), T.float32(0))
+            one = read() if inside is None else tirx.Select(inside, read(), T.float32(0))
             total = total + one
             here = inside is None or count_padding
             count = count + (
-                T.float32(1) if here else tvm.tirx.Select(inside, T.float32(1), T.float32(0))
+                T.float32(1) if here else tirx.Select(inside, T.float32(1), T.float32(0))
             )
         return total / count
 
-    return _write_rows(dest, source.length, value)
+    return _write_rows(dest, value, x=source.length)
 
 
 def depthwise(dest: Flat, source: Flat, window: Window, activate: Callable):
@@ -108,50 +104,37 @@ def depthwise(dest: Flat, source: Flat, window: Window, activate: Callable):
             total = total + weight[c * K + place] * read()
         return activate(total)
 
-    return _write_rows_weighted(dest, source.length, C * K, C, value)
+    return _write_rows(dest, value, x=source.length, weight=C * K, bias=C)
 
 
 def mean(source: Flat, shape: tuple[int, ...]):
     """flat -> plain, of `shape`: the mean over all pixels of each channel of each image."""
     N, C, (D, H, W) = source.frame.batch, source.channels, source.size
     at = _at(source)
-
-    @T.prim_func(s_tir=True)
-    def main(x: T.Buffer((source.length,), "float32"), y: T.Buffer(shape, "float32")):
-        T.func_attr({"tirx.noalias": True, "op_pattern": 8, "tirx.is_scheduled": True})
-        with T.sblock("root"):
-            for row in T.parallel(N * C):
-                y[_unravel(row, shape)] = T.float32(0)
-                for d, h, w in T.grid(D, H, W):
-                    y[_unravel(row, shape)] = (
-                        y[_unravel(row, shape)] + x[at(row % C, row // C, d, h, w)]
-                    )
-                y[_unravel(row, shape)] = y[_unravel(row, shape)] * T.float32(1.0 / (D * H * W))
-
-    return main
+    with _scheduled_function() as function:
+        x, y = tensor("x", source.length), tensor("y", *shape)
+        with T.sblock("root"), T.parallel(0, N * C) as row:
+            place = _unravel(row, shape)
+            store(y, place, T.float32(0))
+            with T.grid(D, H, W) as (d, h, w):
+                store(y, place, y[place] + x[at(row % C, row // C, d, h, w)])
+            store(y, place, y[place] * T.float32(1 / (D * H * W)))
+    return function.get()
 
 
 def concat(dest: Flat, first: Flat, second: Flat):
     """The rows of `first`, then the rows of `second`; all three lie in one frame."""
-    frame, rows = dest.frame, (first.channels, second.channels)
-    guard, row = frame.guard, frame.row
-
-    @T.prim_func(s_tir=True)
-    def main(
-        a: T.Buffer((first.length,), "float32"),
-        b: T.Buffer((second.length,), "float32"),
-        y: T.Buffer((dest.length,), "float32"),
-    ):
-        T.func_attr({"tirx.noalias": True, "op_pattern": 8, "tirx.is_scheduled": True})
+    guard, row = dest.frame.guard, dest.frame.row
+    with _scheduled_function() as function:
+        a, b = tensor("a", first.length), tensor("b", second.length)
+        y = tensor("y", dest.length)
         with T.sblock("root"):
-            for i in range(guard):
-                y[i] = T.float32(0)
-            for i in range(rows[0] * row):
-                y[guard + i] = a[guard + i]
-            for i in range(rows[1] * row):
-                y[guard + rows[0] * row + i] = b[guard + i]
-
-    return main
+            _fill(y, 0, guard, T.float32(0))
+            for source, start in ((a, 0), (b, first.channels)):
+                rows = first.channels if source is a else second.channels
+                with T.parallel(0, rows) as c, T.serial(0, row) as i:
+                    store(y, [guard + (start + c) * row + i], source[guard + c * row + i])
+    return function.get()
 
 
 def _at(flat: Flat) -> Index:
@@ -174,8 +157,8 @@ def _window(x, source: Flat, window: Window, output: Size, index):
         for axis, (low, limit) in enumerate(zip(first, source.size)):
             last = low + (output[axis] - 1) * window.stride[axis]
             if low < 0 or last >= limit:
-                here = tvm.tirx.all(where[axis] >= 0, where[axis] < limit)
-                inside = here if inside is None else tvm.tirx.all(inside, here)
+                here = tirx.all(where[axis] >= 0, where[axis] < limit)
+                inside = here if inside is None else tirx.all(inside, here)
         yield inside, (lambda where=where: x[at(c, n, *where)])
 
 
@@ -183,8 +166,8 @@ def _unravel(index, shape: tuple[int, ...]) -> tuple:
     """The place of the index-th element of a tensor."""
     place = []
     for size in reversed(shape):
-        place.append(tvm.tirx.floormod(index, size))
-        index = tvm.tirx.floordiv(index, size)
+        place.append(tirx.floormod(index, size))
+        index = tirx.floordiv(index, size)
     return tuple(reversed(place))
 
 
@@ -192,72 +175,51 @@ def _choose(index, values: list[int]):
     """values[index] for an index that is only known when the kernel runs."""
     if len(set(values)) == 1:
         return values[0]
-    result = tvm.tirx.const(values[-1], "int32")
+    result = tirx.const(values[-1], "int32")
     for i, value in enumerate(values[:-1]):
-        result = tvm.tirx.Select(index == i, tvm.tirx.const(value, "int32"), result)
+        result = tirx.Select(index == i, tirx.const(value, "int32"), result)
     return result
 
 
 def _if_all(conditions, read):
-    return tvm.tirx.if_then_else(tvm.tirx.all(*conditions), read(), T.float32(0))
+    return tirx.if_then_else(tirx.all(*conditions), read(), T.float32(0))
 
 
-def _write_rows(dest: Flat, x_length: int, value: Callable):
+def _write_rows(dest: Flat, value: Callable, **inputs: int):
+    """A kernel of tensors of these lengths that writes value(*inputs, channel, image, d, h, w) to each pixel."""
     C, N, (D, H, W) = dest.channels, dest.frame.batch, dest.size
     PD, PH, PW = dest.frame.pitch
     guard, row, used = dest.frame.guard, dest.frame.row, N * PD * PH * PW
-
-    @T.prim_func(s_tir=True)
-    def main(x: T.Buffer((x_length,), "float32"), y: T.Buffer((dest.length,), "float32")):
-        T.func_attr({"tirx.noalias": True, "op_pattern": 8, "tirx.is_scheduled": True})
+    zero = T.float32(0)
+    with _scheduled_function() as function:
+        arguments = [tensor(name, length) for name, length in inputs.items()]
+        y = tensor("y", dest.length)
         with T.sblock("root"):
-            for i in range(guard):
-                y[i] = T.float32(0)
-            for c in T.parallel(C):
-                for n, d, h in T.grid(N, PD, PH):
-                    if d < D and h < H:
-                        for w in range(W):
-                            y[guard + c * row + ((n * PD + d) * PH + h) * PW + w] = value(x, c, n, d, h, w)
-                        for w in range(PW - W):
-                            y[guard + c * row + ((n * PD + d) * PH + h) * PW + W + w] = T.float32(0)
-                    else:
-                        for w in range(PW):
-                            y[guard + c * row + ((n * PD + d) * PH + h) * PW + w] = T.float32(0)
-                for i in range(row - used):
-                    y[guard + c * row + used + i] = T.float32(0)
-
-    return main
+            _fill(y, 0, guard, zero)
+            with T.parallel(0, C) as c:
+                start = guard + c * row
+                with T.grid(N, PD, PH) as (n, d, h):
+                    line = start + ((n * PD + d) * PH + h) * PW
+                    with T.If(tirx.all(d < D, h < H)):
+                        with T.Then():
+                            with T.serial(0, W) as w:
+                                store(y, [line + w], value(*arguments, c, n, d, h, w))
+                            _fill(y, line + W, PW - W, zero)
+                        with T.Else():
+                            _fill(y, line, PW, zero)
+                _fill(y, start + used, row - used, zero)
+    return function.get()
 
 
-def _write_rows_weighted(dest: Flat, x_length: int, weights: int, biases: int, value: Callable):
-    C, N, (D, H, W) = dest.channels, dest.frame.batch, dest.size
-    PD, PH, PW = dest.frame.pitch
-    guard, row, used = dest.frame.guard, dest.frame.row, N * PD * PH * PW
+@contextmanager
+def _scheduled_function():
+    """A kernel that is fast as it is."""
+    with tensor_function() as function:
+        T.func_attr({"tirx.is_scheduled": True})
+        yield function
 
-    @T.prim_func(s_tir=True)
-    def main(
-        x: T.Buffer((x_length,), "float32"),
-        weight: T.Buffer((weights,), "float32"),
-        bias: T.Buffer((biases,), "float32"),
-        y: T.Buffer((dest.length,), "float32"),
-    ):
-        T.func_attr({"tirx.noalias": True, "op_pattern": 8, "tirx.is_scheduled": True})
-        with T.sblock("root"):
-            for i in range(guard):
-                y[i] = T.float32(0)
-            for c in T.parallel(C):
-                for n, d, h in T.grid(N, PD, PH):
-                    if d < D and h < H:
-                        for w in range(W):
-                            y[guard + c * row + ((n * PD + d) * PH + h) * PW + w] = value(
-                                x, weight, bias, c, n, d, h, w
-                            )
-                        for w in range(PW - W):
-                            y[guard + c * row + ((n * PD + d) * PH + h) * PW + W + w] = T.float32(0)
-                    else:
-                        for w in range(PW):
-                            y[guard + c * row + ((n * PD + d) * PH + h) * PW + w] = T.float32(0)
-                for i in range(row - used):
-                    y[guard + c * row + used + i] = T.float32(0)
 
-    return main
+def _fill(buffer, start, count: int, value) -> None:
+    if count:
+        with T.serial(0, count) as i:
+            store(buffer, [start + i], value)

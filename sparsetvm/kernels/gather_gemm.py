@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from .._tvm import T, tvm
+from .._tvm import T, tirx
+from .builder import store, tensor, tensor_function
 from .epilogue import activation
 
 
@@ -28,7 +29,7 @@ class GatherGemm:
 
     @property
     def facts(self) -> dict[str, int | str]:
-        """What schedule rules and the cost model may read: coarse facts, since they are part of the workload."""
+        """What schedule rules and the cost model may read: coarse facts, for they are part of the workload."""
         return {
             "kind": "gather_gemm",
             "groups": self.groups,
@@ -52,81 +53,35 @@ def gather_gemm(shape: GatherGemm):
     residual  float32 [y_length]      only with 'add' in the epilogue; laid out as y
     y         float32 [y_length]
 
-    The output has one axis per loop (g, b, s) until the epilogue, since schedules that fold two
-    block axes into one buffer axis come out wrong (TVM 0.27).
+    The sum has one axis per loop (g, b, s), since schedules that fold two block axes into one
+    buffer axis come out wrong (TVM 0.27).
     """
-    build = _with_residual if "add" in shape.epilogue else _plain
-    return build(shape, activation(shape.epilogue))
-
-
-def _plain(shape: GatherGemm, activate):
     G, B, N, K, S = shape.groups, shape.filters, shape.blocks, shape.columns, shape.lanes
+    activate = activation(shape.epilogue)
+    with tensor_function() as function:
+        x = tensor("x", shape.x_length)
+        values = tensor("values", G, N, K, B)
+        offset = tensor("offset", G, N, K, dtype="int32")
+        row = tensor("row", G, B, dtype="int32")
+        bias = tensor("bias", G, B)
+        mask = tensor("mask", S)
+        residual = tensor("residual", shape.y_length) if "add" in shape.epilogue else None
+        y = tensor("y", shape.y_length)
+        total = T.sblock_alloc_buffer((G, B, S))
 
-    @T.prim_func(s_tir=True)
-    def main(
-        x: T.Buffer((shape.x_length,), "float32"),
-        values: T.Buffer((G, N, K, B), "float32"),
-        offset: T.Buffer((G, N, K), "int32"),
-        row: T.Buffer((G, B), "int32"),
-        bias: T.Buffer((G, B), "float32"),
-        mask: T.Buffer((S,), "float32"),
-        y: T.Buffer((shape.y_length,), "float32"),
-    ):
-        T.func_attr({"tirx.noalias": True, "op_pattern": 8})
-        total = T.sblock_alloc_buffer((G, B, S), "float32")
-        for g, b, s, n, k in T.grid(G, B, S, N, K):
-            with T.sblock("gather_gemm"):
-                T.sblock_attr({"sparsity": shape.facts})
-                vg, vb, vs, vn, vk = T.axis.remap("SSSRR", [g, b, s, n, k])
-                with T.init():
-                    total[vg, vb, vs] = T.float32(0)
-                total[vg, vb, vs] = (
-                    total[vg, vb, vs] + values[vg, vn, vk, vb] * x[offset[vg, vn, vk] + vs]
-                )
-        for g, b, s in T.grid(G, B, S):
-            with T.sblock("epilogue"):
-                vg, vb, vs = T.axis.remap("SSS", [g, b, s])
-                y[row[vg, vb] + vs] = T.Select(
-                    mask[vs] != T.float32(0),
-                    activate(total[vg, vb, vs] + bias[vg, vb]),
-                    T.float32(0),
-                )
+        with T.grid(G, B, S, N, K) as loops, T.sblock("gather_gemm"):
+            T.sblock_attr({"sparsity": shape.facts})
+            g, b, s, n, k = T.axis.remap("SSSRR", loops)
+            with T.init():
+                store(total, [g, b, s], T.float32(0))
+            store(total, [g, b, s], total[g, b, s] + values[g, n, k, b] * x[offset[g, n, k] + s])
 
-    return main
-
-
-def _with_residual(shape: GatherGemm, activate):
-    G, B, N, K, S = shape.groups, shape.filters, shape.blocks, shape.columns, shape.lanes
-
-    @T.prim_func(s_tir=True)
-    def main(
-        x: T.Buffer((shape.x_length,), "float32"),
-        values: T.Buffer((G, N, K, B), "float32"),
-        offset: T.Buffer((G, N, K), "int32"),
-        row: T.Buffer((G, B), "int32"),
-        bias: T.Buffer((G, B), "float32"),
-        mask: T.Buffer((S,), "float32"),
-        residual: T.Buffer((shape.y_length,), "float32"),
-        y: T.Buffer((shape.y_length,), "float32"),
-    ):
-        T.func_attr({"tirx.noalias": True, "op_pattern": 8})
-        total = T.sblock_alloc_buffer((G, B, S), "float32")
-        for g, b, s, n, k in T.grid(G, B, S, N, K):
-            with T.sblock("gather_gemm"):
-                T.sblock_attr({"sparsity": shape.facts})
-                vg, vb, vs, vn, vk = T.axis.remap("SSSRR", [g, b, s, n, k])
-                with T.init():
-                    total[vg, vb, vs] = T.float32(0)
-                total[vg, vb, vs] = (
-                    total[vg, vb, vs] + values[vg, vn, vk, vb] * x[offset[vg, vn, vk] + vs]
-                )
-        for g, b, s in T.grid(G, B, S):
-            with T.sblock("epilogue"):
-                vg, vb, vs = T.axis.remap("SSS", [g, b, s])
-                y[row[vg, vb] + vs] = T.Select(
-                    mask[vs] != T.float32(0),
-                    activate(total[vg, vb, vs] + bias[vg, vb] + residual[row[vg, vb] + vs]),
-                    T.float32(0),
-                )
-
-    return main
+        with T.grid(G, B, S) as loops, T.sblock("epilogue"):
+            g, b, s = T.axis.remap("SSS", loops)
+            place = row[g, b] + s
+            value = total[g, b, s] + bias[g, b]
+            if residual is not None:
+                value = value + residual[place]
+            is_pixel = mask[s] != T.float32(0)
+            store(y, [place], tirx.Select(is_pixel, activate(value), T.float32(0)))
+    return function.get()

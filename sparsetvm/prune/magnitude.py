@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from ..sparsity import Dense, Plan
+from ..sparsity import Dense, Plan, Structure
 from .layers import find_layers, kind_of, read_weights, structures_for, write_weight
 from .refit import Samples, fit_layers
 from .report import PrunedLayer, PruneReport
@@ -54,3 +54,19 @@ def prune_with_report(
         )
     )
     return pruned, report
+
+
+def _compare(
+    name: str, layer: nn.Module, structure: Structure, dense: np.ndarray, error: float | None
+) -> PrunedLayer:
+    kept = layer.weight.detach().cpu().numpy() != 0
+    energy = np.square(dense, dtype=float)
+    return PrunedLayer(
+        name=name,
+        kind=kind_of(layer),
+        structure=structure,
+        weights=dense.size,
+        kept=int(kept.sum()),
+        kept_energy=float(energy[kept].sum() / max(energy.sum(), np.finfo(float).tiny)),
+        error=error,
+    )

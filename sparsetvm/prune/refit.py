@@ -1,0 +1,174 @@
+"""The weights that stay are fitted to what the dense net computes: no labels, no training.
+
+One pass of the dense net records each layer's outputs (before any activation) at some positions.
+One pass of the pruned net follows; as it reaches a layer, ridge least squares finds the weights and
+the bias that give those outputs best from the inputs that arrive, through the layers pruned and
+fitted already. One Gram matrix serves all filters, whatever columns they keep.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..errors import InputError, ModelError
+from ..sparsity import Structure
+from .layers import find_layers, write_weight
+from .selection import select
+from .statistics import Statistics, input_rows, output_rows, summarise
+
+log = logging.getLogger(__name__)
+
+Samples = torch.Tensor | tuple[torch.Tensor, ...]
+"""The net's input, or inputs, with several samples along the first axis."""
+
+POSITIONS = 1000
+"""Of each layer's output, for each sample."""
+RIDGE = 1e-3
+"""Added to the Gram matrix's diagonal, of its mean."""
+
+
+def refit(
+    dense: nn.Module,
+    pruned: nn.Module,
+    samples: Samples,
+    seed: int = 0,
+    progress: Callable[[str], None] = log.info,
+) -> nn.Module:
+    """A copy of `pruned` with its weights fitted to give the dense net's outputs; zeros stay zeros.
+
+    The pruned net has the dense one's layers by name. A dozen samples are enough for VGG-16.
+    """
+    fitted = deepcopy(pruned)
+    fit_layers(dense, fitted, samples, {}, seed, progress)
+    return fitted
+
+
+def fit_layers(
+    dense: nn.Module,
+    pruned: nn.Module,
+    samples: Samples,
+    structures: Mapping[str, Structure],
+    seed: int = 0,
+    progress: Callable[[str], None] = log.info,
+) -> dict[str, float]:
+    """Fit every layer that has zeros, in place, in the order of the run; its error on the samples.
+
+    A layer in `structures` gets its zeros anew, where they cost least.
+    """
+    samples = _check_samples(samples)
+    layers = find_layers(pruned)
+    names = [n for n, layer in layers.items() if n in structures or bool((layer.weight == 0).any())]
+    errors: dict[str, float] = {}
+    with torch.no_grad(), _in_eval_mode(dense), _in_eval_mode(pruned):
+        progress("running the dense net")
+        wanted = _record(dense, names, samples, seed)
+
+        def fit(name: str, layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+            if name not in errors:  # the first of several calls counts
+                progress(f"fitting {name}")
+                outputs = wanted.pop(name)
+                rows = input_rows(layer, inputs[0], outputs.places, outputs.size)
+                statistics = summarise(rows, outputs.values, layer.bias is not None)
+                errors[name] = _fit(layer, statistics, structures.get(name))
+
+        with ExitStack() as hooks:
+            for name in wanted:
+                hooks.enter_context(layers[name].register_forward_pre_hook(partial(fit, name)))
+            pruned(*samples)
+    if idle := sorted(set(names) - set(errors)):
+        log.warning("not fitted, for the net does not call them as modules: %s", ", ".join(idle))
+    return errors
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """What the dense net's layer gives at some places of its output, whose maps have this size."""
+
+    places: torch.Tensor
+    size: tuple[int, ...]
+    values: np.ndarray
+
+
+def _record(
+    dense: nn.Module, names: Sequence[str], samples: tuple[torch.Tensor, ...], seed: int
+) -> dict[str, _Outputs]:
+    layers = find_layers(dense)
+    if missing := [name for name in names if name not in layers]:
+        raise ModelError(
+            f"the dense net has no layer {missing[0]}\n  give the net that was pruned, before it was"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    recorded: dict[str, _Outputs] = {}
+
+    def record(name: str, layer: nn.Module, _inputs: tuple, output: torch.Tensor) -> None:
+        if name not in recorded:
+            count = POSITIONS * len(samples[0])
+            places, values = output_rows(layer, output, count, generator)
+            recorded[name] = _Outputs(places, tuple(output.shape[2:]), values)
+
+    with ExitStack() as hooks:
+        for name in names:
+            hooks.enter_context(layers[name].register_forward_hook(partial(record, name)))
+        dense(*samples)
+    return recorded
+
+
+def _fit(layer: nn.Module, statistics: Statistics, structure: Structure | None) -> float:
+    weight = layer.weight.cpu().numpy()
+    diagonal = statistics.gram.diagonal()
+    ridge = max(RIDGE * float(diagonal.mean()), float(np.finfo(diagonal.dtype).tiny))
+    mask = select(structure, weight, statistics, ridge) if structure else weight != 0
+    matrix = _least_squares(statistics, mask.reshape(len(weight), -1), ridge)
+    write_weight(layer, matrix.reshape(weight.shape))
+    if layer.bias is not None:
+        bias = statistics.output_mean - matrix @ statistics.input_mean
+        layer.bias.copy_(torch.from_numpy(bias))
+    return statistics.error(matrix)
+
+
+def _least_squares(statistics: Statistics, mask: np.ndarray, ridge: float) -> np.ndarray:
+    """The matrix [filters, columns] that fits best where `mask` holds; 0 elsewhere.
+
+    Filters with one mask, as all of a group have, are solved for together.
+    """
+    gram, cross = torch.from_numpy(statistics.gram), torch.from_numpy(statistics.cross)
+    matrix = np.zeros(mask.shape, statistics.gram.dtype)
+    together: dict[bytes, list[int]] = {}
+    for filter, row in enumerate(np.packbits(mask, axis=1)):
+        together.setdefault(row.tobytes(), []).append(filter)
+    for filters in together.values():
+        columns = np.flatnonzero(mask[filters[0]])
+        own = gram[columns[:, None], columns].double()
+        own.diagonal().add_(ridge)
+        wanted = cross[columns[:, None], filters].double()
+        solved = torch.cholesky_solve(wanted, torch.linalg.cholesky(own))
+        matrix[np.ix_(filters, columns)] = solved.T.numpy()
+    return matrix
+
+
+def _check_samples(samples: Samples) -> tuple[torch.Tensor, ...]:
+    samples = samples if isinstance(samples, tuple) else (samples,)
+    for sample in samples:
+        if sample.is_floating_point() and not sample.isfinite().all():
+            raise InputError(
+                "the samples to refit on hold numbers that are not finite\n  leave those samples out"
+            )
+    return samples
+
+
+@contextmanager
+def _in_eval_mode(model: nn.Module) -> Iterator[None]:
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
