@@ -17,14 +17,14 @@ class Timing:
     runs: int
     blocks: int
     disturbed: int
-    """Blocks that were thrown away because others used the machine meanwhile."""
+    """Blocks during which others used the machine; they do not count."""
     quiet: bool
-    """False: no block was free of others, so these figures come from disturbed ones."""
+    """False: there was no other block, so these figures come from the quickest disturbed one."""
 
 
-def summarise(blocks: Sequence[Sequence[float]], disturbed: Sequence[Sequence[float]]) -> Timing:
-    """One figure from all runs of quiet blocks, or of the disturbed ones where none was quiet."""
-    counted = blocks or disturbed
+def summarise(quiet: Sequence[Sequence[float]], disturbed: Sequence[Sequence[float]]) -> Timing:
+    """One figure from all runs of the quiet blocks; without any, of the quickest disturbed one."""
+    counted = quiet or [min(disturbed, key=np.median)]
     p10, median, p90 = np.percentile(np.concatenate(counted), [10, 50, 90])
     return Timing(
         ms=float(median),
@@ -32,6 +32,6 @@ def summarise(blocks: Sequence[Sequence[float]], disturbed: Sequence[Sequence[fl
         p90=float(p90),
         runs=sum(map(len, counted)),
         blocks=len(counted),
-        disturbed=len(disturbed) if blocks else 0,
-        quiet=bool(blocks),
+        disturbed=len(disturbed),
+        quiet=bool(quiet),
     )
