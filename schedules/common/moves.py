@@ -5,16 +5,18 @@ def extent(sch, loop) -> int:
     return int(sch.get(loop).extent)
 
 
+def largest_divisor(n: int, most: int) -> int:
+    """The largest divisor of n that is not above `most`."""
+    return max(d for d in range(1, max(most, 1) + 1) if n % d == 0)
+
+
 def unroll_all(sch, loops) -> None:
     for loop in loops:
         sch.unroll(loop)
 
 
-def vectorize_inner(sch, block, lanes: int, keep: int) -> None:
-    """The innermost loop of `block` in vectors of `lanes`, the loops above it unrolled, the outer `keep` as they are."""
+def vectorize_inner(sch, block, keep: int) -> None:
+    """The innermost loop of `block` becomes one vector, those above it are unrolled but the outer `keep`."""
     *outer, inner = sch.get_loops(block)
-    if extent(sch, inner) > lanes:
-        vector, inner = sch.split(inner, [None, lanes])
-        outer.append(vector)
     sch.vectorize(inner)
     unroll_all(sch, outer[keep:])

@@ -2,21 +2,26 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TypeVar
 
 from ..targets.target import Target
 
-T = TypeVar("T")
-
 
 class Pick(ABC):
-    """Answers a schedule's choices; `target` says what they are for."""
+    """Answers a schedule's choices, in numbers or in what stands for them in a trace.
+
+    `target` says what the choices are for. A default is always one of the choices, so an untuned
+    target runs, and tuning starts from there.
+    """
 
     target: Target
 
     @abstractmethod
-    def one_of(self, choices: Sequence[T], default: T) -> T:
-        """One of `choices`; the default is one of them, so an untuned target still runs."""
+    def tile(self, sch, loop, default: Sequence[int]) -> list:
+        """Factors for sch.split(loop, ...): the outermost, then as many inner ones as the default has."""
+
+    @abstractmethod
+    def one_of(self, sch, choices: Sequence[int], default: int):
+        """One of the numbers."""
 
 
 class Default(Pick):
@@ -25,6 +30,9 @@ class Default(Pick):
     def __init__(self, target: Target):
         self.target = target
 
-    def one_of(self, choices, default):
-        assert default in choices, f"the default {default!r} is not among {choices!r}"
+    def tile(self, sch, loop, default):
+        return [None, *default]
+
+    def one_of(self, sch, choices, default):
+        assert default in choices, f"the default {default} is not among {list(choices)}"
         return default
