@@ -36,6 +36,10 @@ def command(
         float | None,
         typer.Option(help="Time for each engine, about.", show_default=False),
     ] = None,
+    install: Annotated[
+        bool,
+        typer.Option("--install", help="Install the peers first, apart where packages conflict."),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Time our engine, sparse and dense, and its peers, in turns and in one run.
@@ -50,6 +54,11 @@ def command(
         chosen["peers"] = [name.strip() for name in peers.split(",") if name.strip()]
     if seconds is not None:
         chosen["seconds"] = seconds
+    if install:
+        from ..bench.environments import install_peers
+
+        with progress("installing peers"):
+            install_peers(chosen.get("peers"))
     with progress(f"bench {net}") as say:
         result = bench(net, plan, progress=say, **chosen)
     show_result(result.to_json(), _text(result), json)

@@ -55,6 +55,7 @@ def _export(module: torch.nn.Module, example_inputs: Any, source: str) -> Export
 
 
 def _from_program(program: ExportedProgram, source: str) -> Imported:
+    _check_dtypes(program, source)
     decompositions = torch.export.default_decompositions()
     for operator in KEPT_WHOLE:
         decompositions.pop(operator)
@@ -80,6 +81,17 @@ def _from_program(program: ExportedProgram, source: str) -> Imported:
     for param, value in zip(params[len(inputs) :], values["main"], strict=True):
         weights[unique_name(_plain(targets[param]), set(weights))] = value.numpy()
     return imported(module, inputs, weights, lambda const: None, source)
+
+
+def _check_dtypes(program: ExportedProgram, source: str) -> None:
+    """TVM's importer takes convolutions of float32 alone, and says so in a roundabout way."""
+    for name, tensor in program.state_dict.items():
+        if tensor.is_floating_point() and tensor.ndim > 1 and tensor.dtype != torch.float32:
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            raise ModelError(
+                f"{source}: {name} is {dtype}, and nets are compiled in float32; "
+                "convert it first, with example inputs alike: model.float()"
+            )
 
 
 def _call_buffers_parameters(program: ExportedProgram) -> None:

@@ -172,3 +172,11 @@ def test_weights_that_are_no_numbers_are_refused():
         net.features[0].weight[2, 0, 1, 1] = torch.nan
     with pytest.raises(ModelError, match=r"features.0.weight holds NaN, first at \(2, 0, 1, 1\)"):
         from_torch(net, IMAGE)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_a_net_that_is_not_float32_is_refused(dtype):
+    net, image = nn.Conv2d(3, 5, 3).to(dtype), IMAGE.to(dtype)
+    name = str(dtype).removeprefix("torch.")
+    with pytest.raises(ModelError, match=rf"weight is {name}, .*model\.float\(\)"):
+        from_torch(net, image)
