@@ -39,7 +39,27 @@ def bench(
     seconds: float = SECONDS,
     progress: Callable[[str], None] = log.info,
 ) -> BenchResult:
-    """Prune, compile sparse and dense, and time both beside the peers, about `seconds` for each.
+    """Prune by magnitude, compile sparse and dense, and time both beside the peers; see `compare`."""
+    dense = net_of(net) if isinstance(net, str) else net
+    rules = plan if isinstance(plan, Plan) else Plan.load(plan)
+    peers = [known_peers[name].name for name in peers]  # an unknown one is refused before long work
+    progress(f"pruning {dense.name}")
+    pruned = replace(dense, module=prune(dense.module, rules))
+    name = rules.to_toml() if isinstance(plan, Plan) else str(plan)
+    return compare(dense, pruned, rules, name, peers, threads, seconds, progress)
+
+
+def compare(
+    dense: Net,
+    pruned: Net,
+    plan: Plan,
+    plan_name: str,
+    peers: Iterable[str] = DEFAULT_PEERS,
+    threads: int = 1,
+    seconds: float = SECONDS,
+    progress: Callable[[str], None] = log.info,
+) -> BenchResult:
+    """Compile a net and its pruned form, and time both beside the peers, about `seconds` for each.
 
     Every engine runs in a process of its own, one at a time, in shuffled blocks. Dense engines get
     the pruned weights, so that all outputs are the same; what gains from zeros, ours included, is
@@ -47,13 +67,9 @@ def bench(
     differ from torch's on the same weights gets no time.
     """
     named = [known_peers[name] for name in dict.fromkeys(peers) if name != OURS]
-    dense = net_of(net) if isinstance(net, str) else net
-    rules = plan if isinstance(plan, Plan) else Plan.load(plan)
-    progress(f"pruning {dense.name}")
-    pruned = replace(dense, module=prune(dense.module, rules))
     progress(f"compiling {dense.name}, sparse and dense")
     artifacts = {
-        OURS: _compile(pruned, rules, threads),
+        OURS: _compile(pruned, plan, threads),
         OURS_DENSE: _compile(dense, Plan(), threads),
     }
     with TemporaryDirectory(prefix="sparsetvm-bench-") as folder:
@@ -65,7 +81,7 @@ def bench(
     return BenchResult(
         net=dense.name,
         description=dense.description,
-        plan=rules.to_toml() if isinstance(plan, Plan) else str(plan),
+        plan=plan_name,
         threads=threads,
         seconds=seconds,
         seed=SEED,

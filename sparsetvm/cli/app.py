@@ -11,7 +11,7 @@ from rich.logging import RichHandler
 
 from .. import __version__
 from ..errors import SparseTVMError
-from . import bench, compile, demo, export, inspect, prune, run
+from . import bench, compile, demo, export, inspect, prune, records, run
 from .output import STDERR
 
 EXAMPLE = "sparsetvm demo"
@@ -26,6 +26,7 @@ app = typer.Typer(
 for _verb in (demo, prune, export, inspect, compile, run, bench):
     _name = _verb.__name__.rpartition(".")[2]
     app.command(_name, epilog=f"Example: {_verb.EXAMPLE}")(_verb.command)
+app.add_typer(records.app, name="records")
 
 
 def main(arguments: list[str] | None = None) -> None:

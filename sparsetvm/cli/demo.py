@@ -22,6 +22,9 @@ def command(
             show_default=False,
         ),
     ] = None,
+    plan: Annotated[
+        str, typer.Option(help="A plan's TOML file, or a ready plan's name.")
+    ] = "pattern8x-b8",
     threads: Annotated[int, typer.Option(help="Threads of every engine.", min=1)] = 1,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -32,13 +35,13 @@ def command(
     Takes up to 3 minutes on two cores.
     """
     path, overwrite = (REPORT, True) if report is None else (report, overwrite)
-    show_settings("demo", report=path, threads=threads)
+    show_settings("demo", plan=plan, report=path, threads=threads)
     from ..bench.demo import demo
     from ..files import check_writable
     from ..report.demo import write_report
 
     check_writable(path, overwrite)
     with progress("demo") as say:
-        result = demo(threads=threads, progress=say)
+        result = demo(plan, threads, say)
         write_report(result, path, overwrite)
     show_result(result.to_json() | {"report": str(path)}, f"{result}\nreport: {path}", json)

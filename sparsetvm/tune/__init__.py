@@ -1,0 +1,1 @@
+"""The tuner: MetaSchedule searches the schedules, guided by a cost model that sees the sparsity."""

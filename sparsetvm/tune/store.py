@@ -1,0 +1,419 @@
+"""Tuning records in SQL: one SQLite file, or any database that SQLAlchemy has a URL for.
+
+Several tuners may write at once. Each record is one transaction: when `commit` returns, the record
+is on the disk; a process killed before that leaves nothing of it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TypeVar
+
+import platformdirs
+import sqlalchemy as sql
+from sqlalchemy import exc
+
+from ..errors import FileError
+from .record import MEASURED, QUARANTINED, VERIFIED, Place, Record, Session, TaskTimes, Workload
+
+T = TypeVar("T")
+
+VERSION = 1
+"""Of the tables; a database of another version is refused."""
+
+PATIENCE = 60.0
+"""Seconds that a writer waits for its turn; a turn takes milliseconds."""
+
+STATES = (MEASURED, VERIFIED, QUARANTINED)
+"""A record only moves on in this order: what was quarantined once stays so."""
+
+_tables = sql.MetaData()
+
+_about = sql.Table("about", _tables, sql.Column("version", sql.Integer, primary_key=True))
+
+_workload = sql.Table(
+    "workload",
+    _tables,
+    sql.Column("id", sql.Integer, primary_key=True),
+    sql.Column("tvm", sql.String(20), nullable=False),
+    sql.Column("hash", sql.String(20), nullable=False),
+    sql.Column("module", sql.Text, nullable=False),
+    sql.UniqueConstraint("tvm", "hash"),
+)
+
+_record = sql.Table(
+    "record",
+    _tables,
+    sql.Column("id", sql.Integer, primary_key=True),
+    sql.Column("workload_id", sql.ForeignKey("workload.id"), nullable=False),
+    sql.Column("device", sql.String(200), nullable=False),
+    sql.Column("threads", sql.Integer, nullable=False),
+    sql.Column("digest", sql.String(64), nullable=False),
+    sql.Column("trace", sql.Text, nullable=False),
+    sql.Column("run_secs", sql.Text, nullable=False),
+    sql.Column("seconds", sql.Double),
+    sql.Column("target", sql.Text, nullable=False),
+    sql.Column("args", sql.Text, nullable=False),
+    sql.Column("state", sql.String(20), nullable=False),
+    sql.Column("reason", sql.Text),
+    sql.Column("created", sql.String(20), nullable=False),
+    sql.UniqueConstraint("workload_id", "device", "threads", "digest"),
+)
+
+_session = sql.Table(
+    "session",
+    _tables,
+    sql.Column("id", sql.Integer, primary_key=True),
+    sql.Column("net", sql.String(200), nullable=False),
+    sql.Column("plan", sql.String(200), nullable=False),
+    sql.Column("device", sql.String(200), nullable=False),
+    sql.Column("threads", sql.Integer, nullable=False),
+    sql.Column("tvm", sql.String(20), nullable=False),
+    sql.Column("seed", sql.BigInteger, nullable=False),
+    sql.Column("trials", sql.Integer, nullable=False),
+    sql.Column("date", sql.String(20), nullable=False),
+    sql.Column("versions", sql.Text, nullable=False),
+    sql.Column("tasks", sql.Text, nullable=False),
+    sql.UniqueConstraint("net", "plan", "device", "threads", "tvm"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What is known of one workload at one place."""
+
+    place: Place
+    workload: str
+    measured: int
+    """Records with a time that were not compared with the reference."""
+    verified: int
+    quarantined: int
+    best_ms: float | None
+    """Of the verified ones."""
+
+
+def now() -> str:
+    """The moment, in UTC: 2026-11-23T07:19:08Z."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def default_path() -> Path:
+    """The user's own database, where no other is named."""
+    return Path(platformdirs.user_data_dir("sparsetvm")) / "tuning.db"
+
+
+class Store:
+    """The tables `workload`, `record` and `session`, and the few questions that are asked of them.
+
+    Store("tuning.db")      Store("postgresql://team@host/tuning")      Store(None), the user's own
+    """
+
+    def __init__(self, where: str | Path | None = None, must_exist: bool = False):
+        """FileError if it cannot be opened; with `must_exist` also if there is no such file."""
+        url = _url(where, must_exist)
+        self.name = url.database if _is_sqlite(url) else url.render_as_string(hide_password=True)
+        self._engine = _engine(url)
+        self._write(self._make_tables, attempts=10)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def has_workload(self, tvm: str, hash: str) -> bool:
+        with self._transaction() as connection:
+            return _workload_id(connection, tvm, hash) is not None
+
+    def commit_workload(self, tvm: str, workload: Workload) -> None:
+        """Keep a workload, if it is not there yet."""
+        self._write(lambda connection: _keep_workload(connection, tvm, workload))
+
+    def commit(self, record: Record) -> None:
+        """Keep a record; once this returns, nothing that happens to this process takes it away.
+
+        Each trace has one record at a place. Measured again, it has the new times; quarantined
+        once, it stays so.
+        """
+        self._write(lambda connection: _keep_record(connection, record))
+
+    def record(self, place: Place, hash: str, digest: str) -> Record | None:
+        """What became of one trace, known by `Record.digest`."""
+        found = self._select(place, *_of_workload(hash), _record.c.digest == digest)
+        return found[0] if found else None
+
+    def records(
+        self,
+        place: Place,
+        hash: str | None = None,
+        states: Sequence[str] = (VERIFIED, MEASURED),
+        limit: int | None = None,
+    ) -> list[Record]:
+        """Records of one workload, or of all; the fastest first."""
+        return self._select(place, *_of_workload(hash), _record.c.state.in_(states), limit=limit)
+
+    def count(
+        self,
+        place: Place,
+        hash: str | None = None,
+        states: Sequence[str] = (VERIFIED, MEASURED),
+    ) -> int:
+        """Records of one workload, or of all."""
+        wanted = [*_at(place), *_of_workload(hash), _record.c.state.in_(states)]
+        query = sql.select(sql.func.count()).select_from(_joined()).where(*wanted)
+        with self._transaction() as connection:
+            return connection.scalar(query)
+
+    def summary(self) -> list[Summary]:
+        """One line for each workload and place."""
+        keys = [_record.c.device, _record.c.threads, _workload.c.tvm, _workload.c.hash]
+        counts = [sql.func.count(sql.case((_record.c.state == state, 1))) for state in STATES]
+        best = sql.func.min(sql.case((_record.c.state == VERIFIED, _record.c.seconds)))
+        query = sql.select(*keys, *counts, best).select_from(_joined())
+        with self._transaction() as connection:
+            rows = connection.execute(query.group_by(*keys).order_by(*keys)).all()
+        return [
+            Summary(Place(*row[:3]), *row[3:7], None if row[7] is None else row[7] * 1e3)
+            for row in rows
+        ]
+
+    def prune(self, keep: int, quarantined: bool = False) -> int:
+        """Leave the `keep` fastest records of each workload at each place; how many went.
+
+        Quarantined ones stay, for they are not to be tried again, unless `quarantined`.
+        """
+        slower = (
+            sql.select(
+                _record.c.id,
+                sql.func.row_number()
+                .over(
+                    partition_by=(_record.c.workload_id, _record.c.device, _record.c.threads),
+                    order_by=(_is_unverified(), _record.c.seconds, _record.c.id),
+                )
+                .label("rank"),
+            )
+            .where(_record.c.state != QUARANTINED)
+            .subquery()
+        )
+        gone = _record.c.id.in_(sql.select(slower.c.id).where(slower.c.rank > keep))
+        if quarantined:
+            gone = gone | (_record.c.state == QUARANTINED)
+        return self._write(lambda connection: connection.execute(sql.delete(_record).where(gone)).rowcount)
+
+    def commit_session(self, session: Session) -> None:
+        """Keep a session, in the stead of an earlier one of its net, plan and place."""
+        self._write(lambda connection: _keep_session(connection, session))
+
+    def sessions(self, net: str | None = None, plan: str | None = None) -> list[Session]:
+        """All sessions, or those of a net or a plan; the latest last."""
+        query = sql.select(_session).order_by(_session.c.date, _session.c.id)
+        wanted = [(_session.c.net, net), (_session.c.plan, plan)]
+        query = query.where(*(column == name for column, name in wanted if name is not None))
+        with self._transaction() as connection:
+            return [_to_session(row) for row in connection.execute(query)]
+
+    def _make_tables(self, connection: sql.Connection) -> None:
+        _tables.create_all(connection)
+        version = connection.scalar(sql.select(_about.c.version))
+        if version is None:
+            connection.execute(sql.insert(_about).values(version=VERSION))
+        elif version != VERSION:
+            raise FileError(
+                f"{self.name} is a tuning database of version {version}, this is version {VERSION}\n"
+                f"  use the sparsetvm that wrote it, or name another database (--db)"
+            )
+
+    def _select(self, place: Place, *where: sql.ColumnElement[bool], limit: int | None = None) -> list[Record]:
+        query = sql.select(_record, _workload.c.hash).select_from(_joined()).where(*_at(place), *where)
+        query = query.order_by(_record.c.seconds, _record.c.id).limit(limit)
+        with self._transaction() as connection:
+            rows = connection.execute(query).all()
+            # a module is long and its records are many: each is read once
+            ids = {row.workload_id for row in rows}
+            modules = sql.select(_workload.c.id, _workload.c.hash, _workload.c.module)
+            workloads = {
+                id: Workload(hash, module)
+                for id, hash, module in connection.execute(modules.where(_workload.c.id.in_(ids)))
+            }
+        return [_to_record(row, place, workloads[row.workload_id]) for row in rows]
+
+    def _write(self, work: Callable[[sql.Connection], T], attempts: int = 3) -> T:
+        """Do `work` in one transaction; again where another writer just made the same row or table."""
+        for attempt in range(1, attempts + 1):
+            try:
+                with self._transaction(writes=True) as connection:
+                    return work(connection)
+            except FileError as err:
+                if attempt == attempts or not isinstance(err.__cause__, _RACES):
+                    raise
+
+    @contextmanager
+    def _transaction(self, writes: bool = False) -> Iterator[sql.Connection]:
+        try:
+            with self._engine.connect().execution_options(writes=writes) as connection:
+                with connection.begin():
+                    yield connection
+        except exc.DBAPIError as err:
+            raise self._error(err) from err
+
+    def _error(self, err: exc.DBAPIError) -> FileError:
+        said = str(err.orig).strip().split("\n")[0]
+        return FileError(
+            f"the tuning database {self.name} fails: {said}\n"
+            f"  make room, mend its permissions, or name another database (--db)"
+        )
+
+
+_RACES = (exc.IntegrityError, exc.ProgrammingError)
+"""What databases say where another writer made the same row, or the same table, first."""
+
+
+def _url(where: str | Path | None, must_exist: bool) -> sql.URL:
+    if where is None:
+        default_path().parent.mkdir(parents=True, exist_ok=True)
+        return sql.URL.create("sqlite", database=str(default_path()))
+    if "://" not in str(where):
+        path = Path(where).resolve()
+        if not path.parent.is_dir():
+            raise FileError(f"there is no folder {path.parent}\n  make it first: mkdir -p {path.parent}")
+        if must_exist and not path.is_file():
+            raise FileError(f"there is no tuning database at {where}\n  check the path or URL")
+        return sql.URL.create("sqlite", database=str(path))
+    try:
+        url = sql.make_url(str(where))
+    except exc.ArgumentError as err:
+        raise FileError(f"{where} is no URL of a database\n  write a path, or postgresql://…") from err
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
+def _is_sqlite(url: sql.URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _engine(url: sql.URL) -> sql.Engine:
+    try:
+        if not _is_sqlite(url):
+            return sql.create_engine(url, pool_pre_ping=True)  # a server may restart
+        engine = sql.create_engine(url, connect_args={"timeout": PATIENCE})
+    except (exc.NoSuchModuleError, ModuleNotFoundError) as err:
+        raise FileError(
+            f"no driver for {url.drivername} databases: {err}\n"
+            f"  install it (PostgreSQL: pip install psycopg psycopg-binary), or name a file"
+        ) from err
+    sql.event.listen(engine, "connect", _prepare_sqlite)
+    sql.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection, _pool_record) -> None:
+    """Readers beside a writer (WAL); on the disk before a commit returns, even if the power fails (FULL)."""
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _begin_sqlite(connection: sql.Connection) -> None:
+    """A writer waits for its turn at once: one that has read before may not write after others did."""
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _joined() -> sql.Join:
+    return sql.join(_record, _workload)
+
+
+def _at(place: Place) -> list[sql.ColumnElement[bool]]:
+    return [
+        _record.c.device == place.device,
+        _record.c.threads == place.threads,
+        _workload.c.tvm == place.tvm,
+    ]
+
+
+def _of_workload(hash: str | None) -> list[sql.ColumnElement[bool]]:
+    return [] if hash is None else [_workload.c.hash == hash]
+
+
+def _is_unverified() -> sql.ColumnElement[int]:
+    return sql.case((_record.c.state == VERIFIED, 0), else_=1)
+
+
+def _workload_id(connection: sql.Connection, tvm: str, hash: str) -> int | None:
+    query = sql.select(_workload.c.id).where(_workload.c.tvm == tvm, _workload.c.hash == hash)
+    return connection.scalar(query)
+
+
+def _keep_workload(connection: sql.Connection, tvm: str, workload: Workload) -> int:
+    known = _workload_id(connection, tvm, workload.hash)
+    if known is not None:
+        return known
+    row = sql.insert(_workload).values(tvm=tvm, hash=workload.hash, module=workload.module)
+    return connection.execute(row).inserted_primary_key[0]
+
+
+def _keep_record(connection: sql.Connection, new: Record) -> None:
+    key = {
+        "workload_id": _keep_workload(connection, new.place.tvm, new.workload),
+        "device": new.place.device,
+        "threads": new.place.threads,
+        "digest": new.digest,
+    }
+    is_same = [_record.c[name] == value for name, value in key.items()]
+    old = connection.execute(sql.select(_record).where(*is_same).with_for_update()).one_or_none()
+    outcome = {
+        "run_secs": json.dumps(new.run_secs),
+        "seconds": new.seconds,
+        "state": new.state,
+        "reason": new.reason,
+    }
+    if old is None:
+        rest = {"trace": new.trace, "target": new.target, "args": new.args}
+        created = new.created or now()
+        connection.execute(sql.insert(_record).values(**key, **rest, **outcome, created=created))
+        return
+    if not new.run_secs:
+        outcome |= {"run_secs": old.run_secs, "seconds": old.seconds}
+    if STATES.index(old.state) > STATES.index(new.state):
+        outcome |= {"state": old.state, "reason": old.reason}
+    connection.execute(sql.update(_record).where(_record.c.id == old.id).values(**outcome))
+
+
+def _keep_session(connection: sql.Connection, new: Session) -> None:
+    key = {"net": new.net, "plan": new.plan, **dataclasses.asdict(new.place)}
+    rest = {
+        "seed": new.seed,
+        "trials": new.trials,
+        "date": new.date,
+        "versions": json.dumps(dict(new.versions)),
+        "tasks": json.dumps([dataclasses.asdict(task) for task in new.tasks]),
+    }
+    is_same = [_session.c[name] == value for name, value in key.items()]
+    if connection.execute(sql.update(_session).where(*is_same).values(**rest)).rowcount == 0:
+        connection.execute(sql.insert(_session).values(**key, **rest))
+
+
+def _to_record(row: sql.Row, place: Place, workload: Workload) -> Record:
+    return Record(
+        workload=workload,
+        place=place,
+        trace=row.trace,
+        run_secs=tuple(json.loads(row.run_secs)),
+        target=row.target,
+        args=row.args,
+        state=row.state,
+        reason=row.reason,
+        created=row.created,
+    )
+
+
+def _to_session(row: sql.Row) -> Session:
+    return Session(
+        net=row.net,
+        plan=row.plan,
+        place=Place(row.device, row.threads, row.tvm),
+        seed=row.seed,
+        trials=row.trials,
+        date=row.date,
+        versions=json.loads(row.versions),
+        tasks=tuple(TaskTimes(**task) for task in json.loads(row.tasks)),
+    )
