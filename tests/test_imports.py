@@ -39,6 +39,8 @@ HOMES = {
     "torch": {"prune", "frontends", "train", "bench"},
     "onnx": {"frontends", "bench"},
     "xgboost": {"tune"},
+    "sqlalchemy": {"tune"},
+    "platformdirs": {"tune"},
     "onnxruntime": {"bench"},
     "skimage": {"bench"},
     "h5py": {"bench"},

@@ -96,9 +96,7 @@ def export(
 def import_(
     folders: Annotated[
         list[Path],
-        typer.Argument(
-            help="Folders that hold a database_tuning_record.json.", show_default=False
-        ),
+        typer.Argument(help="Folders that hold a database_tuning_record.json.", show_default=False),
     ],
     device: Annotated[
         str | None,
@@ -124,10 +122,10 @@ def import_(
 
 @app.command("prune", epilog=f"Example: {EXAMPLES['prune']}")
 def prune(
-    keep: Annotated[int, typer.Option(help="Fastest records of each kernel to keep.", min=1)] = 10,
+    keep: Annotated[int, typer.Option(help="Records of each kernel to keep.", min=1)] = 10,
     quarantined: Annotated[
         bool,
-        typer.Option("--quarantined", help="Also forget which candidates failed: they are tried again."),
+        typer.Option("--quarantined", help="Also forget what failed, so that it is tried again."),
     ] = False,
     db: Db = None,
     json: options.Json = False,

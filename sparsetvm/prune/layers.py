@@ -33,7 +33,7 @@ def kind_of(layer: nn.Module) -> str:
 
 
 def read_weights(layers: Mapping[str, nn.Module]) -> dict[str, np.ndarray]:
-    """Each layer's weight [filters, input channels, *kernel]; ModelError where it cannot be pruned."""
+    """The weights [filters, input channels, *kernel]; ModelError if one cannot be pruned."""
     return {name: _read_weight(name, layer) for name, layer in layers.items()}
 
 
@@ -43,7 +43,7 @@ def write_weight(layer: nn.Module, weight: np.ndarray) -> None:
 
 
 def structures_for(layers: Mapping[str, nn.Module], plan: Plan) -> dict[str, Structure]:
-    """What the plan gives to each layer; layers of one entry share the pattern set found in them all."""
+    """What the plan gives to each layer; those of one entry share the pattern set found in all."""
     plan.check_matches(layers)
     weights = read_weights(layers)
     structures = {
@@ -90,8 +90,8 @@ def _read_weight(name: str, layer: nn.Module) -> np.ndarray:
     if not finite.all():
         place = np.unravel_index(np.argmin(finite), array.shape)
         raise ModelError(
-            f"{name}.weight[{', '.join(map(str, place))}] is {array[place]}, and so are or alike "
-            f"{np.count_nonzero(~finite)} of {array.size} weights\n"
+            f"{name}.weight[{', '.join(map(str, place))}] is {array[place]}; "
+            f"{np.count_nonzero(~finite)} of {array.size} weights are not finite numbers\n"
             f"  prune a checkpoint from before the training went astray"
         )
     return array

@@ -16,12 +16,10 @@ from .report import PrunedLayer, PruneReport
 log = logging.getLogger(__name__)
 
 
-def prune(
-    model: nn.Module, plan: Plan | str | Path, refit_on: Samples | None = None
-) -> nn.Module:
+def prune(model: nn.Module, plan: Plan | str | Path, refit_on: Samples | None = None) -> nn.Module:
     """A copy of the model with zeros where the plan wants them, by magnitude.
 
-    Convolutions and linear layers get zeros; batch-norm is left alone, for folding it in keeps them.
+    Convolutions and linear layers get zeros; batch-norm is left alone: folding it in keeps them.
     `refit_on`, a few of the net's inputs, makes much of what is lost good again: zeros are then
     chosen by what they cost in a layer's outputs, and the weights that stay are fitted to these.
     """

@@ -102,7 +102,7 @@ def _record(
     layers = find_layers(dense)
     if missing := [name for name in names if name not in layers]:
         raise ModelError(
-            f"the dense net has no layer {missing[0]}\n  give the net that was pruned, before it was"
+            f"the dense net has no layer {missing[0]}\n  give the net as it was before pruning"
         )
     generator = torch.Generator().manual_seed(seed)
     recorded: dict[str, _Outputs] = {}
@@ -158,7 +158,8 @@ def _check_samples(samples: Samples) -> tuple[torch.Tensor, ...]:
     for sample in samples:
         if sample.is_floating_point() and not sample.isfinite().all():
             raise InputError(
-                "the samples to refit on hold numbers that are not finite\n  leave those samples out"
+                "the samples to refit on hold numbers that are not finite\n"
+                "  leave those samples out"
             )
     return samples
 

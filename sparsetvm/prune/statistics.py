@@ -1,4 +1,4 @@
-"""What least squares has to know of a layer: its inputs' Gram matrix, and the outputs they should give."""
+"""What least squares has to know of a layer: its inputs' Gram matrix, and the wanted outputs."""
 
 from dataclasses import dataclass
 from math import prod
@@ -50,7 +50,7 @@ def summarise(inputs: np.ndarray, outputs: np.ndarray, has_bias: bool) -> Statis
 def output_rows(
     layer: nn.Module, output: torch.Tensor, count: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, np.ndarray]:
-    """Up to `count` positions of the output, drawn at random, and the values there [rows, filters]."""
+    """Up to `count` random positions of the output, and the values there [rows, filters]."""
     if isinstance(layer, nn.Linear):
         values = output.reshape(-1, output.shape[-1])
         places = _draw(len(values), count, generator)

@@ -50,19 +50,22 @@ def layer_bars(
 ) -> str:
     """A pair of bars for each layer, our dense form above our sparse one, and a note after them."""
     places = np.arange(len(names))
-    figure = _figure(7.6, 0.42 * len(names) + 0.9)
-    axes = figure.add_axes((0.16, 0.6 / figure.get_figheight(), 0.8, 1 - 0.7 / figure.get_figheight()))
+    height = 0.42 * len(names) + 0.9
+    figure = _figure(7.6, height)
+    axes = figure.add_axes((0.16, 0.5 / height, 0.8, 1 - 0.9 / height))
     axes.barh(places - 0.19, dense_ms, 0.34, color=DENSE, label="dense")
     axes.barh(places + 0.19, sparse_ms, 0.34, color=SPARSE, label="sparse")
     for place, dense, sparse, note in zip(places, dense_ms, sparse_ms, notes, strict=True):
         end = max(dense, sparse)
-        axes.text(end, place, f"  {note}", va="center", color=INK, fontsize=9)
+        axes.annotate(
+            note, (end, place), (6, 0), textcoords="offset points", va="center", fontsize=9
+        )
     axes.set_yticks(places, names)
     axes.set_xlim(0, 1.22 * max([*dense_ms, *sparse_ms]))
     axes.set_xlabel("ms")
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(length=0)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1))
     return _svg(figure, "milliseconds of each layer, dense and sparse")
 
 

@@ -1,11 +1,12 @@
-"""Tuning logs: a session's best records as text, in MetaSchedule's own two files, for git and for compile.
+"""Tuning logs: a session's best records as text, in MetaSchedule's own two files.
 
     tuning_logs/cpu-znver5/tvm-0.27/vgg16-pattern8x-b8-t1/
-        session.json                   seed, trials, date, versions, each task's times, and a SHA-256 of it all
+        session.json                   seed, trials, date, each task's times, a SHA-256 of it all
         database_workload.json         one kernel a line
-        database_tuning_record.json    one record a line: its kernel's line, trace, seconds, target, arguments
+        database_tuning_record.json    one record a line: its kernel's line, trace, seconds, target
 
-MetaSchedule's JSONDatabase reads such a folder as it is, and we read any folder that it wrote.
+They are what git keeps and what compile reads. MetaSchedule's JSONDatabase reads such a folder as
+it is, and we read any folder that it wrote.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ from typing import Any
 
 from ..errors import FileError
 from ..files import write_whole
-from .database import compact, load_workload, place, plain, tuning_record
+from .database import TuningRecord, compact, load_workload, place, plain
 from .record import VERIFIED, Place, Record, Session, TaskTimes, Workload
 from .store import Store
 
@@ -88,24 +89,20 @@ def read_logs(folder: str | Path) -> tuple[Session, list[Record]]:
 
 
 def read_metaschedule(folder: str | Path, device: str, threads: int) -> list[Record]:
-    """What MetaSchedule's JSONDatabase wrote in its `work_dir`: who measured it where, only you know."""
+    """What MetaSchedule's JSONDatabase wrote in its `work_dir`; on what, only you know."""
     folder, at = Path(folder), place(device, threads)
     files = {name: _read(folder / name) for name in (WORKLOADS, RECORDS)}
     file = WORKLOADS
     try:
-        plain_workloads = [Workload(hash, module) for hash, module in _lines(files[file])]
-        workloads = [load_workload(workload) for workload in plain_workloads]
+        workloads = [load_workload(Workload(*line)) for line in _lines(files[file])]
         file = RECORDS
-        records = []
-        for index, (trace, run_secs, target, args) in _lines(files[file]):
-            texts = [compact(part) for part in (trace, target, args)]
-            record = Record(plain_workloads[index], at, texts[0], tuple(run_secs or ()), *texts[1:], "")
-            records.append(plain(tuning_record(record, workloads[index]), at))
-        return records
+        rows = _lines(files[file])
+        return [plain(TuningRecord.from_json(row, workloads[index]), at) for index, row in rows]
     except FileError as err:
         raise FileError(f"{folder / file}: {err}") from err
     except Exception as err:  # whatever the text makes TVM's reader stumble over
-        raise FileError(f"{folder / file} is no file of MetaSchedule's, or is torn\n  {_AGAIN}") from err
+        said = "is no file of MetaSchedule's, or is torn"
+        raise FileError(f"{folder / file} {said}\n  {_AGAIN}") from err
 
 
 def import_logs(

@@ -1,4 +1,4 @@
-"""What tuning leaves behind, as plain values: records of candidates and of the sessions that tried them."""
+"""What tuning leaves behind, as plain values: records of candidates, and sessions."""
 
 import hashlib
 import statistics

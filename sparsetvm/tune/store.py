@@ -178,27 +178,22 @@ class Store:
         ]
 
     def prune(self, keep: int, quarantined: bool = False) -> int:
-        """Leave the `keep` fastest records of each workload at each place; how many went.
+        """Leave `keep` records of each workload at each place; how many went.
 
-        Quarantined ones stay, for they are not to be tried again, unless `quarantined`.
+        Verified ones stay before others, then fast ones before slow. Quarantined ones stay, for they are not to be tried again, unless `quarantined`.
         """
-        slower = (
-            sql.select(
-                _record.c.id,
-                sql.func.row_number()
-                .over(
-                    partition_by=(_record.c.workload_id, _record.c.device, _record.c.threads),
-                    order_by=(_is_unverified(), _record.c.seconds, _record.c.id),
-                )
-                .label("rank"),
-            )
-            .where(_record.c.state != QUARANTINED)
-            .subquery()
+        is_unverified = sql.case((_record.c.state == VERIFIED, 0), else_=1)
+        rank = sql.func.row_number().over(
+            partition_by=(_record.c.workload_id, _record.c.device, _record.c.threads),
+            order_by=(is_unverified, _record.c.seconds, _record.c.id),
         )
-        gone = _record.c.id.in_(sql.select(slower.c.id).where(slower.c.rank > keep))
+        ranked = sql.select(_record.c.id, rank.label("rank"))
+        ranked = ranked.where(_record.c.state != QUARANTINED).subquery()
+        gone = _record.c.id.in_(sql.select(ranked.c.id).where(ranked.c.rank > keep))
         if quarantined:
             gone = gone | (_record.c.state == QUARANTINED)
-        return self._write(lambda connection: connection.execute(sql.delete(_record).where(gone)).rowcount)
+        delete = sql.delete(_record).where(gone)
+        return self._write(lambda connection: connection.execute(delete).rowcount)
 
     def commit_session(self, session: Session) -> None:
         """Keep a session, in the stead of an earlier one of its net, plan and place."""
@@ -223,8 +218,10 @@ class Store:
                 f"  use the sparsetvm that wrote it, or name another database (--db)"
             )
 
-    def _select(self, place: Place, *where: sql.ColumnElement[bool], limit: int | None = None) -> list[Record]:
-        query = sql.select(_record, _workload.c.hash).select_from(_joined()).where(*_at(place), *where)
+    def _select(
+        self, place: Place, *where: sql.ColumnElement[bool], limit: int | None = None
+    ) -> list[Record]:
+        query = sql.select(_record).select_from(_joined()).where(*_at(place), *where)
         query = query.order_by(_record.c.seconds, _record.c.id).limit(limit)
         with self._transaction() as connection:
             rows = connection.execute(query).all()
@@ -238,7 +235,7 @@ class Store:
         return [_to_record(row, place, workloads[row.workload_id]) for row in rows]
 
     def _write(self, work: Callable[[sql.Connection], T], attempts: int = 3) -> T:
-        """Do `work` in one transaction; again where another writer just made the same row or table."""
+        """Do `work` in one transaction; again where another just made the same row or table."""
         for attempt in range(1, attempts + 1):
             try:
                 with self._transaction(writes=True) as connection:
@@ -250,9 +247,9 @@ class Store:
     @contextmanager
     def _transaction(self, writes: bool = False) -> Iterator[sql.Connection]:
         try:
-            with self._engine.connect().execution_options(writes=writes) as connection:
-                with connection.begin():
-                    yield connection
+            engine = self._engine.execution_options(writes=writes)
+            with engine.begin() as connection:
+                yield connection
         except exc.DBAPIError as err:
             raise self._error(err) from err
 
@@ -275,14 +272,16 @@ def _url(where: str | Path | None, must_exist: bool) -> sql.URL:
     if "://" not in str(where):
         path = Path(where).resolve()
         if not path.parent.is_dir():
-            raise FileError(f"there is no folder {path.parent}\n  make it first: mkdir -p {path.parent}")
+            folder = path.parent
+            raise FileError(f"there is no folder {folder}\n  make it first: mkdir -p {folder}")
         if must_exist and not path.is_file():
             raise FileError(f"there is no tuning database at {where}\n  check the path or URL")
         return sql.URL.create("sqlite", database=str(path))
     try:
         url = sql.make_url(str(where))
     except exc.ArgumentError as err:
-        raise FileError(f"{where} is no URL of a database\n  write a path, or postgresql://…") from err
+        said = f"{where} is no URL of a database"
+        raise FileError(f"{said}\n  write a path, or postgresql://…") from err
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
@@ -306,7 +305,10 @@ def _engine(url: sql.URL) -> sql.Engine:
 
 
 def _prepare_sqlite(connection, _pool_record) -> None:
-    """Readers beside a writer (WAL); on the disk before a commit returns, even if the power fails (FULL)."""
+    """WAL: readers beside a writer. FULL: on the disk before a commit returns.
+
+    NORMAL would be safe from kill -9 too, but not from a power cut; FULL costs a millisecond.
+    """
     connection.isolation_level = None  # we say BEGIN ourselves
     for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {setting}")
@@ -332,10 +334,6 @@ def _at(place: Place) -> list[sql.ColumnElement[bool]]:
 
 def _of_workload(hash: str | None) -> list[sql.ColumnElement[bool]]:
     return [] if hash is None else [_workload.c.hash == hash]
-
-
-def _is_unverified() -> sql.ColumnElement[int]:
-    return sql.case((_record.c.state == VERIFIED, 0), else_=1)
 
 
 def _workload_id(connection: sql.Connection, tvm: str, hash: str) -> int | None:

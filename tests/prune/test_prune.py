@@ -78,9 +78,7 @@ def test_layers_of_one_entry_share_their_patterns():
     first, second, linear = (layer.structure for layer in report.layers)
     assert first.shapes == second.shapes and len(first.shapes) == 3
     assert linear.shapes is None
-    kept = np.concatenate(
-        [(weight_of(pruned, name) != 0).reshape(-1, 9) for name in ("0", "4")]
-    )
+    kept = np.concatenate([(weight_of(pruned, name) != 0).reshape(-1, 9) for name in ("0", "4")])
     found = {tuple(map(int, np.flatnonzero(kernel))) for kernel in kept if kernel.any()}
     assert found <= set(first.shapes)
 

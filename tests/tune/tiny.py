@@ -12,15 +12,16 @@ PLACE = Place("cpu znver5", 2, "0.27")
 def module(n=64, name="A"):
     """y[i] = x[i] + 1, with n elements; `name` is what the input is called."""
     x = te.placeholder((n,), "float32", name)
-    return tvm.IRModule({"main": te.create_prim_func([x, te.compute((n,), lambda i: x[i] + 1.0, "B")])})
+    y = te.compute((n,), lambda i: x[i] + 1.0, "B")
+    return tvm.IRModule({"main": te.create_prim_func([x, y])})
 
 
 def trace(mod, inner):
     """Split the loop so that `inner` steps are innermost."""
     sch = s_tir.Schedule(mod)
     (loop,) = sch.get_loops(sch.get_sblock("B"))
-    tile = sch.sample_perfect_tile(loop, n=2, max_innermost_factor=64, decision=[64 // inner, inner])
-    sch.split(loop, tile)
+    outer = int(sch.get(loop).extent) // inner
+    sch.split(loop, sch.sample_perfect_tile(loop, 2, 64, decision=[outer, inner]))
     sch.sample_categorical([1, 2], [0.25, 0.75], decision=1)
     return sch.trace
 
@@ -33,7 +34,7 @@ def candidate(workload, inner, seconds):
 
 def plain_record(workload, number, state="measured", seconds=(1e-3,), place=PLACE) -> Record:
     """A Record that needs no TVM; its trace is known by its number."""
-    return Record(workload, place, f'[[],[[0,{number}]]]', tuple(seconds), "{}", "[]", state)
+    return Record(workload, place, f"[[],[[0,{number}]]]", tuple(seconds), "{}", "[]", state)
 
 
 def session(*tasks: TaskTimes, net="tiny", plan="dense", place=PLACE) -> Session:

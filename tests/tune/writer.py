@@ -1,6 +1,6 @@
-"""A tuner that only writes: one record after the other, each number printed once it is acknowledged.
+"""A tuner that only writes: each record's number is printed once it is acknowledged.
 
-    python writer.py tuning.db 1000        numbers 1000, 1001, …, until it is killed
+python writer.py tuning.db 1000        numbers 1000, 1001, …, until it is killed
 """
 
 import hashlib
@@ -28,6 +28,10 @@ def record_of(number: int) -> Record:
         state=VERIFIED if number % 2 else MEASURED,
         created="2026-11-23T07:19:08Z",
     )
+
+
+def number_of(record: Record) -> int:
+    return json.loads(record.trace)[0]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,105 @@
+"""The demo's report: one page that needs nothing else, and says what was found."""
+
+import re
+
+import numpy as np
+import pytest
+
+from sparsetvm.bench.contest import Outcome
+from sparsetvm.bench.demo import DemoResult, EdgeMaps
+from sparsetvm.bench.machine import Machine
+from sparsetvm.bench.operations import Operations
+from sparsetvm.bench.result import BenchResult
+from sparsetvm.bench.timing import Timing
+from sparsetvm.errors import FileError
+from sparsetvm.prune import PrunedLayer, PruneReport
+from sparsetvm.report.demo import write_report
+from sparsetvm.sparsity import Dense, PatternConnectivity
+
+SHAPES = ((0, 1, 3, 4), (1, 2, 4, 5), (3, 4, 6, 7))
+
+
+def outcome(ms: float, quiet: bool = True) -> Outcome:
+    return Outcome(Timing(ms, 0.9 * ms, 1.1 * ms, runs=9, blocks=3, disturbed=0, quiet=quiet), 4e-7, None, "1.0")
+
+
+@pytest.fixture
+def result(rng) -> DemoResult:
+    structure = PatternConnectivity(shapes=SHAPES)
+    layers = (
+        {"name": "features.0", "rate": 1.0, "ms": 1.0, "dense_ms": 1.0, "realised": 1.0},
+        {"name": "features.2", "rate": 8.0, "ms": 2.0, "dense_ms": 12.0, "realised": 0.75},
+    )
+    bench = BenchResult(
+        net="hed",
+        description="an edge <detector>",
+        plan="pattern8x-b8",
+        threads=1,
+        seconds=1.2,
+        seed=0,
+        machine=Machine("AMD EPYC", 2, "Linux x86_64"),
+        operations=Operations(dense=80, kept=10),
+        ours=outcome(10.0),
+        ours_dense=outcome(70.0),
+        dense_peers={"onnxruntime": outcome(60.0, quiet=False), "torch": outcome(90.0)},
+        sparse_peers={},
+        layers=layers,
+    )
+    pruning = PruneReport(
+        (
+            PrunedLayer("features.0", "conv2d", Dense(), 100, 100, 1.0, None),
+            PrunedLayer("features.2", "conv2d", structure, 800, 100, 0.4, 0.1),
+        )
+    )
+    photograph = rng.integers(0, 255, (16, 20, 3), dtype=np.uint8)
+    edges = rng.random((16, 20), dtype=np.float32)
+    maps = (
+        EdgeMaps("chelsea", photograph, edges, edges**2),
+        EdgeMaps("coffee", photograph, edges, edges),
+    )
+    return DemoResult("pattern8x-b8", 0, pruning, bench, maps)
+
+
+def test_the_report_says_what_was_found_and_fetches_nothing(result, tmp_path):
+    write_report(result, tmp_path / "report.html")
+
+    page = (tmp_path / "report.html").read_text()
+    assert "6.0x" in page and "faster than ONNX Runtime" in page
+    assert "6.0x, 75%" in page and "left dense" in page
+    assert "correlation 1.000" in page and "ONNX Runtime, dense (disturbed)" in page
+    assert "an edge &lt;detector&gt;" in page
+    assert page.count("data:image/") == 6
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+
+
+def test_every_pattern_of_the_set_is_drawn(result, tmp_path):
+    write_report(result, tmp_path / "report.html")
+
+    page = (tmp_path / "report.html").read_text()
+    (drawing,) = re.findall(r'aria-label="the set of kernel patterns".*?</svg>', page, re.S)
+    assert drawing.count("fill: #0f766e") == sum(map(len, SHAPES))
+
+
+def test_the_same_result_gives_the_same_page(result, tmp_path):
+    for name in ("a.html", "b.html"):
+        write_report(result, tmp_path / name)
+
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_a_report_that_is_there_stays(result, tmp_path):
+    (tmp_path / "report.html").write_text("mine")
+
+    with pytest.raises(FileError, match="exists"):
+        write_report(result, tmp_path / "report.html")
+
+    assert (tmp_path / "report.html").read_text() == "mine"
+
+
+def test_json_holds_each_figure_of_the_issue(result):
+    table = result.to_json()
+
+    assert table["ours"]["ms"] == 10.0 and table["peers"]["onnxruntime"] == 60.0
+    assert table["correlation"]["worst"] <= table["correlation"]["mean"] <= 1
+    assert [layer["realised"] for layer in table["layers"]] == [1.0, 0.75]
+    assert "6.00x over onnxruntime" in str(result)

@@ -1,0 +1,21 @@
+"""Every notebook runs from its first cell to its last."""
+
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda p: p.stem)
+def test_a_notebook_runs(path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    notebook = nbformat.read(path, as_version=4)
+
+    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
