@@ -146,8 +146,8 @@ def _text(name: str, sessions: "list[Session]", summary: "list[Summary]") -> Ite
     names = {task.workload: task.name for session in sessions for task in session.tasks}
     for session in sessions:
         yield (
-            f"{session.net}, plan {session.plan}: {len(session.tasks)} tasks, {session.trials} trials "
-            f"each, seed {session.seed}, {session.date} ({session.place})"
+            f"{session.net}, plan {session.plan}: {len(session.tasks)} tasks, "
+            f"{session.trials} trials each, seed {session.seed}, {session.date} ({session.place})"
         )
     place = None
     for line in summary:

@@ -21,7 +21,7 @@ def schedule(module, target: Target):
         if isinstance(function, tirx.PrimFunc):
             if "sparsetvm.margins" in function.attrs:
                 function = _scheduled(function, target)
-            scheduled[name] = _serial(function) if target.threads == 1 else function
+            scheduled[name] = single_threaded(function) if target.threads == 1 else function
     for name, function in scheduled.items():
         module.update_func(name, function)
     return module
@@ -37,7 +37,7 @@ def _scheduled(function, target: Target):
     return done.with_attr("tirx.is_scheduled", True)
 
 
-def _serial(function):
+def single_threaded(function):
     """The same function on one thread: a parallel loop costs 14 us even when it has nobody to share with."""
 
     def serial(loop):

@@ -1,4 +1,4 @@
-"""MetaSchedule's database interface on our store: what its search and its lookups ask and commit."""
+"""MetaSchedule's database interface on our store, for its search and its lookups."""
 
 import json
 from pathlib import Path
@@ -53,7 +53,7 @@ class Database(ms.database.PyDatabase):
         self.store.commit(plain(record, self.place, VERIFIED))
 
     def quarantine(self, record: TuningRecord, reason: str) -> None:
-        """Keep a candidate apart, so that it is never tried again: a hang, a crash, a wrong result."""
+        """Keep a candidate apart that hangs, crashes or errs; it is never tried again."""
         self.store.commit(plain(record, self.place, QUARANTINED, reason))
 
     def reason_for_quarantine(
@@ -160,6 +160,6 @@ def _plain_workload(workload: ms.database.Workload) -> Workload:
 
 def _altered(workload: Workload) -> str:
     return (
-        f"workload {workload.hash} is not what its hash says: it was altered, or is of another TVM\n"
+        f"workload {workload.hash} is not what its hash says: altered, or of another TVM\n"
         f"  tune again, or import records that this TVM wrote"
     )

@@ -110,8 +110,8 @@ def import_logs(
 ) -> int:
     """Put a folder's records into the database, and its session if there is one; how many.
 
-    A folder that MetaSchedule itself wrote has no session: `device` and `threads` say what it is of,
-    and its records count as measured, not as verified.
+    A folder that MetaSchedule itself wrote has no session: `device` and `threads` say whose it is;
+    its records count as measured, not as verified.
     """
     if (Path(folder) / SESSION).exists():
         session, records = read_logs(folder)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MEASURED, VERIFIED, QUARANTINED = "measured", "verified", "quarantined"
-"""A candidate with a time; one that also agrees with the reference; one that is never tried again."""
+"""A candidate has a time; agrees with the reference too; failed, and is never tried again."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Workload:
     """One kernel before it is scheduled."""
 
     hash: str
-    """TVM's structural hash. 64 bits: that any two of a million kernels share one is 1 in 30 million."""
+    """TVM's structural hash, 64 bits: a million kernels share one with odds of 1 in 30 million."""
     module: str = field(repr=False)
     """The module as MetaSchedule writes it: JSON in base64."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What became of one candidate; `trace`, `target` and `args` are JSON, as MetaSchedule has them."""
+    """What became of one candidate; trace, target and arguments are MetaSchedule's JSON."""
 
     workload: Workload
     place: Place

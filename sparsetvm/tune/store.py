@@ -12,73 +12,18 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TypeVar
 
-import platformdirs
 import sqlalchemy as sql
 from sqlalchemy import exc
 
 from ..errors import FileError
+from .connect import engine_of, is_sqlite, url_of
 from .record import MEASURED, QUARANTINED, VERIFIED, Place, Record, Session, TaskTimes, Workload
+from .tables import ABOUT, RECORD, SESSION, TABLES, VERSION, WORKLOAD
 
 T = TypeVar("T")
 
-VERSION = 1
-"""Of the tables; a database of another version is refused."""
-
-PATIENCE = 60.0
-"""Seconds that a writer waits for its turn; a turn takes milliseconds."""
-
 STATES = (MEASURED, VERIFIED, QUARANTINED)
 """A record only moves on in this order: what was quarantined once stays so."""
-
-_tables = sql.MetaData()
-
-_about = sql.Table("about", _tables, sql.Column("version", sql.Integer, primary_key=True))
-
-_workload = sql.Table(
-    "workload",
-    _tables,
-    sql.Column("id", sql.Integer, primary_key=True),
-    sql.Column("tvm", sql.String(20), nullable=False),
-    sql.Column("hash", sql.String(20), nullable=False),
-    sql.Column("module", sql.Text, nullable=False),
-    sql.UniqueConstraint("tvm", "hash"),
-)
-
-_record = sql.Table(
-    "record",
-    _tables,
-    sql.Column("id", sql.Integer, primary_key=True),
-    sql.Column("workload_id", sql.ForeignKey("workload.id"), nullable=False),
-    sql.Column("device", sql.String(200), nullable=False),
-    sql.Column("threads", sql.Integer, nullable=False),
-    sql.Column("digest", sql.String(64), nullable=False),
-    sql.Column("trace", sql.Text, nullable=False),
-    sql.Column("run_secs", sql.Text, nullable=False),
-    sql.Column("seconds", sql.Double),
-    sql.Column("target", sql.Text, nullable=False),
-    sql.Column("args", sql.Text, nullable=False),
-    sql.Column("state", sql.String(20), nullable=False),
-    sql.Column("reason", sql.Text),
-    sql.Column("created", sql.String(20), nullable=False),
-    sql.UniqueConstraint("workload_id", "device", "threads", "digest"),
-)
-
-_session = sql.Table(
-    "session",
-    _tables,
-    sql.Column("id", sql.Integer, primary_key=True),
-    sql.Column("net", sql.String(200), nullable=False),
-    sql.Column("plan", sql.String(200), nullable=False),
-    sql.Column("device", sql.String(200), nullable=False),
-    sql.Column("threads", sql.Integer, nullable=False),
-    sql.Column("tvm", sql.String(20), nullable=False),
-    sql.Column("seed", sql.BigInteger, nullable=False),
-    sql.Column("trials", sql.Integer, nullable=False),
-    sql.Column("date", sql.String(20), nullable=False),
-    sql.Column("versions", sql.Text, nullable=False),
-    sql.Column("tasks", sql.Text, nullable=False),
-    sql.UniqueConstraint("net", "plan", "device", "threads", "tvm"),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,11 +45,6 @@ def now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def default_path() -> Path:
-    """The user's own database, where no other is named."""
-    return Path(platformdirs.user_data_dir("sparsetvm")) / "tuning.db"
-
-
 class Store:
     """The tables `workload`, `record` and `session`, and the few questions that are asked of them.
 
@@ -113,9 +53,9 @@ class Store:
 
     def __init__(self, where: str | Path | None = None, must_exist: bool = False):
         """FileError if it cannot be opened; with `must_exist` also if there is no such file."""
-        url = _url(where, must_exist)
-        self.name = url.database if _is_sqlite(url) else url.render_as_string(hide_password=True)
-        self._engine = _engine(url)
+        url = url_of(where, must_exist)
+        self.name = url.database if is_sqlite(url) else url.render_as_string(hide_password=True)
+        self._engine = engine_of(url)
         self._write(self._make_tables, attempts=10)
 
     def close(self) -> None:
@@ -139,7 +79,7 @@ class Store:
 
     def record(self, place: Place, hash: str, digest: str) -> Record | None:
         """What became of one trace, known by `Record.digest`."""
-        found = self._select(place, *_of_workload(hash), _record.c.digest == digest)
+        found = self._select(place, *_of_workload(hash), RECORD.c.digest == digest)
         return found[0] if found else None
 
     def records(
@@ -150,7 +90,7 @@ class Store:
         limit: int | None = None,
     ) -> list[Record]:
         """Records of one workload, or of all; the fastest first."""
-        return self._select(place, *_of_workload(hash), _record.c.state.in_(states), limit=limit)
+        return self._select(place, *_of_workload(hash), RECORD.c.state.in_(states), limit=limit)
 
     def count(
         self,
@@ -159,16 +99,16 @@ class Store:
         states: Sequence[str] = (VERIFIED, MEASURED),
     ) -> int:
         """Records of one workload, or of all."""
-        wanted = [*_at(place), *_of_workload(hash), _record.c.state.in_(states)]
+        wanted = [*_at(place), *_of_workload(hash), RECORD.c.state.in_(states)]
         query = sql.select(sql.func.count()).select_from(_joined()).where(*wanted)
         with self._transaction() as connection:
             return connection.scalar(query)
 
     def summary(self) -> list[Summary]:
         """One line for each workload and place."""
-        keys = [_record.c.device, _record.c.threads, _workload.c.tvm, _workload.c.hash]
-        counts = [sql.func.count(sql.case((_record.c.state == state, 1))) for state in STATES]
-        best = sql.func.min(sql.case((_record.c.state == VERIFIED, _record.c.seconds)))
+        keys = [RECORD.c.device, RECORD.c.threads, WORKLOAD.c.tvm, WORKLOAD.c.hash]
+        counts = [sql.func.count(sql.case((RECORD.c.state == state, 1))) for state in STATES]
+        best = sql.func.min(sql.case((RECORD.c.state == VERIFIED, RECORD.c.seconds)))
         query = sql.select(*keys, *counts, best).select_from(_joined())
         with self._transaction() as connection:
             rows = connection.execute(query.group_by(*keys).order_by(*keys)).all()
@@ -180,19 +120,20 @@ class Store:
     def prune(self, keep: int, quarantined: bool = False) -> int:
         """Leave `keep` records of each workload at each place; how many went.
 
-        Verified ones stay before others, then fast ones before slow. Quarantined ones stay, for they are not to be tried again, unless `quarantined`.
+        Verified ones stay before others, fast before slow ones. Quarantined ones stay, for they
+        are not to be tried again, unless `quarantined`.
         """
-        is_unverified = sql.case((_record.c.state == VERIFIED, 0), else_=1)
+        is_unverified = sql.case((RECORD.c.state == VERIFIED, 0), else_=1)
         rank = sql.func.row_number().over(
-            partition_by=(_record.c.workload_id, _record.c.device, _record.c.threads),
-            order_by=(is_unverified, _record.c.seconds, _record.c.id),
+            partition_by=(RECORD.c.workload_id, RECORD.c.device, RECORD.c.threads),
+            order_by=(is_unverified, RECORD.c.seconds, RECORD.c.id),
         )
-        ranked = sql.select(_record.c.id, rank.label("rank"))
-        ranked = ranked.where(_record.c.state != QUARANTINED).subquery()
-        gone = _record.c.id.in_(sql.select(ranked.c.id).where(ranked.c.rank > keep))
+        ranked = sql.select(RECORD.c.id, rank.label("rank"))
+        ranked = ranked.where(RECORD.c.state != QUARANTINED).subquery()
+        gone = RECORD.c.id.in_(sql.select(ranked.c.id).where(ranked.c.rank > keep))
         if quarantined:
-            gone = gone | (_record.c.state == QUARANTINED)
-        delete = sql.delete(_record).where(gone)
+            gone = gone | (RECORD.c.state == QUARANTINED)
+        delete = sql.delete(RECORD).where(gone)
         return self._write(lambda connection: connection.execute(delete).rowcount)
 
     def commit_session(self, session: Session) -> None:
@@ -201,36 +142,36 @@ class Store:
 
     def sessions(self, net: str | None = None, plan: str | None = None) -> list[Session]:
         """All sessions, or those of a net or a plan; the latest last."""
-        query = sql.select(_session).order_by(_session.c.date, _session.c.id)
-        wanted = [(_session.c.net, net), (_session.c.plan, plan)]
+        query = sql.select(SESSION).order_by(SESSION.c.date, SESSION.c.id)
+        wanted = [(SESSION.c.net, net), (SESSION.c.plan, plan)]
         query = query.where(*(column == name for column, name in wanted if name is not None))
         with self._transaction() as connection:
             return [_to_session(row) for row in connection.execute(query)]
 
     def _make_tables(self, connection: sql.Connection) -> None:
-        _tables.create_all(connection)
-        version = connection.scalar(sql.select(_about.c.version))
+        TABLES.create_all(connection)
+        version = connection.scalar(sql.select(ABOUT.c.version))
         if version is None:
-            connection.execute(sql.insert(_about).values(version=VERSION))
+            connection.execute(sql.insert(ABOUT).values(version=VERSION))
         elif version != VERSION:
             raise FileError(
-                f"{self.name} is a tuning database of version {version}, this is version {VERSION}\n"
+                f"{self.name} is a database of version {version}, this is version {VERSION}\n"
                 f"  use the sparsetvm that wrote it, or name another database (--db)"
             )
 
     def _select(
         self, place: Place, *where: sql.ColumnElement[bool], limit: int | None = None
     ) -> list[Record]:
-        query = sql.select(_record).select_from(_joined()).where(*_at(place), *where)
-        query = query.order_by(_record.c.seconds, _record.c.id).limit(limit)
+        query = sql.select(RECORD).select_from(_joined()).where(*_at(place), *where)
+        query = query.order_by(RECORD.c.seconds, RECORD.c.id).limit(limit)
         with self._transaction() as connection:
             rows = connection.execute(query).all()
             # a module is long and its records are many: each is read once
             ids = {row.workload_id for row in rows}
-            modules = sql.select(_workload.c.id, _workload.c.hash, _workload.c.module)
+            modules = sql.select(WORKLOAD.c.id, WORKLOAD.c.hash, WORKLOAD.c.module)
             workloads = {
                 id: Workload(hash, module)
-                for id, hash, module in connection.execute(modules.where(_workload.c.id.in_(ids)))
+                for id, hash, module in connection.execute(modules.where(WORKLOAD.c.id.in_(ids)))
             }
         return [_to_record(row, place, workloads[row.workload_id]) for row in rows]
 
@@ -265,79 +206,24 @@ _RACES = (exc.IntegrityError, exc.ProgrammingError)
 """What databases say where another writer made the same row, or the same table, first."""
 
 
-def _url(where: str | Path | None, must_exist: bool) -> sql.URL:
-    if where is None:
-        default_path().parent.mkdir(parents=True, exist_ok=True)
-        return sql.URL.create("sqlite", database=str(default_path()))
-    if "://" not in str(where):
-        path = Path(where).resolve()
-        if not path.parent.is_dir():
-            folder = path.parent
-            raise FileError(f"there is no folder {folder}\n  make it first: mkdir -p {folder}")
-        if must_exist and not path.is_file():
-            raise FileError(f"there is no tuning database at {where}\n  check the path or URL")
-        return sql.URL.create("sqlite", database=str(path))
-    try:
-        url = sql.make_url(str(where))
-    except exc.ArgumentError as err:
-        said = f"{where} is no URL of a database"
-        raise FileError(f"{said}\n  write a path, or postgresql://…") from err
-    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
-
-
-def _is_sqlite(url: sql.URL) -> bool:
-    return url.get_backend_name() == "sqlite"
-
-
-def _engine(url: sql.URL) -> sql.Engine:
-    try:
-        if not _is_sqlite(url):
-            return sql.create_engine(url, pool_pre_ping=True)  # a server may restart
-        engine = sql.create_engine(url, connect_args={"timeout": PATIENCE})
-    except (exc.NoSuchModuleError, ModuleNotFoundError) as err:
-        raise FileError(
-            f"no driver for {url.drivername} databases: {err}\n"
-            f"  install it (PostgreSQL: pip install psycopg psycopg-binary), or name a file"
-        ) from err
-    sql.event.listen(engine, "connect", _prepare_sqlite)
-    sql.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection, _pool_record) -> None:
-    """WAL: readers beside a writer. FULL: on the disk before a commit returns.
-
-    NORMAL would be safe from kill -9 too, but not from a power cut; FULL costs a millisecond.
-    """
-    connection.isolation_level = None  # we say BEGIN ourselves
-    for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {setting}")
-
-
-def _begin_sqlite(connection: sql.Connection) -> None:
-    """A writer waits for its turn at once: one that has read before may not write after others did."""
-    writes = connection.get_execution_options().get("writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
 def _joined() -> sql.Join:
-    return sql.join(_record, _workload)
+    return sql.join(RECORD, WORKLOAD)
 
 
 def _at(place: Place) -> list[sql.ColumnElement[bool]]:
     return [
-        _record.c.device == place.device,
-        _record.c.threads == place.threads,
-        _workload.c.tvm == place.tvm,
+        RECORD.c.device == place.device,
+        RECORD.c.threads == place.threads,
+        WORKLOAD.c.tvm == place.tvm,
     ]
 
 
 def _of_workload(hash: str | None) -> list[sql.ColumnElement[bool]]:
-    return [] if hash is None else [_workload.c.hash == hash]
+    return [] if hash is None else [WORKLOAD.c.hash == hash]
 
 
 def _workload_id(connection: sql.Connection, tvm: str, hash: str) -> int | None:
-    query = sql.select(_workload.c.id).where(_workload.c.tvm == tvm, _workload.c.hash == hash)
+    query = sql.select(WORKLOAD.c.id).where(WORKLOAD.c.tvm == tvm, WORKLOAD.c.hash == hash)
     return connection.scalar(query)
 
 
@@ -345,7 +231,7 @@ def _keep_workload(connection: sql.Connection, tvm: str, workload: Workload) -> 
     known = _workload_id(connection, tvm, workload.hash)
     if known is not None:
         return known
-    row = sql.insert(_workload).values(tvm=tvm, hash=workload.hash, module=workload.module)
+    row = sql.insert(WORKLOAD).values(tvm=tvm, hash=workload.hash, module=workload.module)
     return connection.execute(row).inserted_primary_key[0]
 
 
@@ -356,8 +242,8 @@ def _keep_record(connection: sql.Connection, new: Record) -> None:
         "threads": new.place.threads,
         "digest": new.digest,
     }
-    is_same = [_record.c[name] == value for name, value in key.items()]
-    old = connection.execute(sql.select(_record).where(*is_same).with_for_update()).one_or_none()
+    is_same = [RECORD.c[name] == value for name, value in key.items()]
+    old = connection.execute(sql.select(RECORD).where(*is_same).with_for_update()).one_or_none()
     outcome = {
         "run_secs": json.dumps(new.run_secs),
         "seconds": new.seconds,
@@ -367,13 +253,13 @@ def _keep_record(connection: sql.Connection, new: Record) -> None:
     if old is None:
         rest = {"trace": new.trace, "target": new.target, "args": new.args}
         created = new.created or now()
-        connection.execute(sql.insert(_record).values(**key, **rest, **outcome, created=created))
+        connection.execute(sql.insert(RECORD).values(**key, **rest, **outcome, created=created))
         return
     if not new.run_secs:
         outcome |= {"run_secs": old.run_secs, "seconds": old.seconds}
     if STATES.index(old.state) > STATES.index(new.state):
         outcome |= {"state": old.state, "reason": old.reason}
-    connection.execute(sql.update(_record).where(_record.c.id == old.id).values(**outcome))
+    connection.execute(sql.update(RECORD).where(RECORD.c.id == old.id).values(**outcome))
 
 
 def _keep_session(connection: sql.Connection, new: Session) -> None:
@@ -385,9 +271,9 @@ def _keep_session(connection: sql.Connection, new: Session) -> None:
         "versions": json.dumps(dict(new.versions)),
         "tasks": json.dumps([dataclasses.asdict(task) for task in new.tasks]),
     }
-    is_same = [_session.c[name] == value for name, value in key.items()]
-    if connection.execute(sql.update(_session).where(*is_same).values(**rest)).rowcount == 0:
-        connection.execute(sql.insert(_session).values(**key, **rest))
+    is_same = [SESSION.c[name] == value for name, value in key.items()]
+    if connection.execute(sql.update(SESSION).where(*is_same).values(**rest)).rowcount == 0:
+        connection.execute(sql.insert(SESSION).values(**key, **rest))
 
 
 def _to_record(row: sql.Row, place: Place, workload: Workload) -> Record:

@@ -1,4 +1,4 @@
-"""The store: every answer is of one place, each trace has one record, and nothing acknowledged is lost."""
+"""The store: answers are of one place, a trace has one record, what is acknowledged stays."""
 
 import os
 import random
@@ -17,8 +17,9 @@ from tests.tune.tiny import PLACE, plain_record, session
 from tests.tune.writer import PLACE as WRITERS, number_of, record_of
 
 from sparsetvm.errors import FileError
+from sparsetvm.tune.connect import default_path
 from sparsetvm.tune.record import TaskTimes, Workload
-from sparsetvm.tune.store import STATES, Store, default_path
+from sparsetvm.tune.store import STATES, Store
 
 ROOT = Path(__file__).resolve().parents[2]
 W1, W2 = Workload("1", "module one"), Workload("2", "module two")
