@@ -21,13 +21,13 @@ _HOME = {
     "Engine": "runtime.engine",
     "LayerIR": "ir.layer",
     "Plan": "sparsity.plan",
-    "Pruner": "prune",
     "SparseTVMError": "errors",
     "compile": "compiler",
     "export": "compiler",
     "load": "runtime.engine",
     "load_ir": "ir.file",
     "prune": "prune",
+    "tune": "tune.session",
 }
 """Where each public name lives; imported on first use, so that `import sparsetvm` is instant."""
 

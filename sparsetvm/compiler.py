@@ -1,5 +1,6 @@
 """From a net to an artifact, the whole way on one page."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from .ir import LayerIR, verify
 from .passes.block import Block
 from .passes.evaluate import shape_of
 from .passes.mark import layers_of
-from .passes.pipeline import to_code, to_layers
+from .passes.pipeline import program_of, to_code, to_layers
 from .runtime.artifact import Artifact
 from .runtime.build import build
 from .sparsity.plan import Plan
 from .targets import resolve
+from .tune.lookup import Records
+
+log = logging.getLogger(__name__)
 
 
 def export(
@@ -51,12 +55,14 @@ def compile(
     plan: Plan | str | Path | None = None,
     target: str = "cpu",
     threads: int | None = None,
+    database: str | Path | None = None,
     dump: str | Path | None = None,
 ) -> Artifact:
     """A LayerIR, or whatever `export` takes, as an artifact for `target`.
 
-    `threads` is how many a run may use, all cores of the device by default. `dump` is a folder that
-    receives the module after each phase of the compiler.
+    `threads` is how many a run may use, all cores of the device by default. Kernels that were tuned
+    for this device get their best schedule, from tuning_logs/ or the tuning database (`database`, a
+    path or URL; the user's own by default). `dump` is a folder for the module after each phase.
     """
     ir = model if isinstance(model, LayerIR) else export(model, example_inputs, plan)
     if model is ir:
@@ -64,15 +70,11 @@ def compile(
             raise ModelError(f"{ir.source} has its plan inside; export it again with the other plan")
         verify(ir)
     device = resolve(target, threads)
-    code = to_code(_program(ir), ir.layers, device, Path(dump) if dump else None)
+    records = Records(device, database)
+    folder = Path(dump) if dump else None
+    code = to_code(program_of(ir), ir.layers, device, records.trace_of, folder)
+    log.info("%s", records)
     return build(code, ir, device)
-
-
-def _program(ir: LayerIR) -> Imported:
-    """The graph of a LayerIR, as the passes take it."""
-    module = tvm.ir.load_json(ir.graph)
-    names = tuple(var.name for var in Block.of(module).weights)
-    return Imported(module, ir.arrays, names, ir.inputs, ir.source)
 
 
 def _outputs(program: Imported) -> tuple[tuple[tuple[int, ...], str], ...]:

@@ -60,7 +60,10 @@ class DemoResult:
                 "fitted_on": sorted({crop.name for crop in TO_FIT}),
                 "correlation": {one.name: one.correlation for one in self.maps},
             },
-            "correlation": {"mean": float(np.mean(self.correlations)), "worst": min(self.correlations)},
+            "correlation": {
+                "mean": float(np.mean(self.correlations)),
+                "worst": min(self.correlations),
+            },
             "pruning": self.pruning.to_json(),
             "seed": self.seed,
         }
@@ -68,7 +71,9 @@ class DemoResult:
     def __str__(self) -> str:
         """The figures in a few lines."""
         table = self.bench.to_json()
-        lines = [f"{self.bench.description}; plan {self.plan}, {self.pruning.rate:.1f}x fewer weights"]
+        lines = [
+            f"{self.bench.description}; plan {self.plan}, {self.pruning.rate:.1f}x fewer weights"
+        ]
         lines += [
             f"  {name:16} {time['ms']:8.2f} ms  (p10 {time['p10']:.2f}, p90 {time['p90']:.2f})"
             for name, time in sorted(table["spread"].items(), key=lambda item: item[1]["ms"])
@@ -77,10 +82,14 @@ class DemoResult:
         if speedup:
             lines.append(f"{speedup:.2f}x over {fastest}, the fastest dense engine here")
         lines.append(
-            f"edge maps correlate {np.mean(self.correlations):.3f} with the dense net's on photographs "
-            f"it was not fitted on (worst {min(self.correlations):.3f}); "
-            f"error against torch {self.bench.ours.error:.0e}"
+            f"edge maps correlate {np.mean(self.correlations):.3f} with the dense net's "
+            f"on photographs it was not fitted on (worst {min(self.correlations):.3f})"
         )
+        if self.bench.ours.error is not None:
+            lines.append(
+                f"largest error against torch on the same weights {self.bench.ours.error:.0e}"
+            )
+        lines += [f"{name} was not timed: {why}" for name, why in table["skipped"].items()]
         return "\n".join(lines)
 
 

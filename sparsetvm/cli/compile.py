@@ -18,6 +18,10 @@ def command(
     plan: options.Plan = None,
     target: options.Target = "cpu",
     threads: options.Threads = None,
+    db: Annotated[
+        str | None,
+        typer.Option(help="Tuning records: a file or URL; left out: your own.", show_default=False),
+    ] = None,
     dump: Annotated[
         Path | None,
         typer.Option(help="A folder for the module after each phase.", show_default=False),
@@ -36,7 +40,9 @@ def command(
     resolve(target, threads)
     start = time.perf_counter()
     with progress(f"compiling {net}"):
-        artifact = compile(read_net(net, plan), target=target, threads=threads, dump=dump)
+        artifact = compile(
+            read_net(net, plan), target=target, threads=threads, database=db, dump=dump
+        )
         artifact.save(output, overwrite)
     layers, size = len(artifact.manifest.layers), output.stat().st_size
     seconds = time.perf_counter() - start

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ..sparsity.plan import Plan
+from ..sparsity import Plan, share_patterns
 from .layer import LayerIR, count_parameters
 
 
@@ -13,9 +13,13 @@ def prune(ir: LayerIR, plan: Plan) -> LayerIR:
     """
     names = {layer.name: layer.name.partition("@")[0] for layer in ir.layers}
     plan.check_matches(names.values())
+    structures = share_patterns(
+        {l.name: plan.structure_for(names[l.name], l.kind, l.weight_shape) for l in ir.layers},
+        {layer.name: ir.arrays[layer.weight] for layer in ir.layers},
+    )
     arrays, layers = dict(ir.arrays), []
     for layer in ir.layers:
-        structure = plan.structure_for(names[layer.name], layer.kind, layer.weight_shape)
+        structure = structures[layer.name]
         weight = ir.arrays[layer.weight]
         arrays[layer.weight] = weight = weight * structure.mask(weight)
         parameters = count_parameters(structure, weight)

@@ -5,15 +5,23 @@ from pathlib import Path
 
 from .._tvm import relax, tvm
 from ..frontends.imported import Imported
-from ..ir.layer import Layer
+from ..ir.layer import Layer, LayerIR
 from ..targets.target import Target
+from .block import Block
 from .canonicalise import canonicalise
 from .fuse import fuse
 from .lower import lower
 from .mark import mark
-from .schedule import schedule
+from .schedule import TraceOf, schedule
 
 log = logging.getLogger(__name__)
+
+
+def program_of(ir: LayerIR) -> Imported:
+    """The graph of a LayerIR as the passes take it: its layers are marked, its weights named."""
+    module = tvm.ir.load_json(ir.graph)
+    names = tuple(var.name for var in Block.of(module).weights)
+    return Imported(module, ir.arrays, names, ir.inputs, ir.source)
 
 
 def to_layers(program: Imported) -> Imported:
@@ -24,15 +32,22 @@ def to_layers(program: Imported) -> Imported:
 
 
 def to_code(
-    program: Imported, layers: tuple[Layer, ...], target: Target, dump: Path | None = None
+    program: Imported,
+    layers: tuple[Layer, ...],
+    target: Target,
+    trace_of: TraceOf,
+    dump: Path | None = None,
 ) -> Imported:
-    """From marked layers to a module that TVM can build; `dump` is a folder for the module after each phase."""
+    """From marked layers to a module that TVM can build.
+
+    `trace_of` gives a kernel's tuned schedule; `dump` is a folder for the module after each phase.
+    """
     _dump(program.module, dump, "0-marked")
     # Phase 1. layers and what lies between them, on flat activations
     program = lower(program, layers, target)
     _dump(program.module, dump, "1-lowered")
     # Phase 2. fast kernels
-    module = schedule(program.module, target)
+    module = schedule(program.module, target, trace_of)
     _dump(module, dump, "2-scheduled")
     # Phase 3. the rest of the graph, by TVM's own passes: tvm.compile alone would not fuse
     with tvm.target.Target(dict(target.tvm)):

@@ -1,5 +1,7 @@
 """Make every kernel fast: the schedule of its target, then zeros in the margins it does not write."""
 
+from collections.abc import Callable
+
 import tvm_ffi
 
 from .._tvm import s_tir, tirx
@@ -9,8 +11,14 @@ from ..schedules.pick import Default
 from ..targets.target import Target
 
 
-def schedule(module, target: Target):
-    """Unscheduled kernels, known by their margins, become scheduled ones.
+TraceOf = Callable[[tirx.PrimFunc], "tuple[s_tir.schedule.Trace, str] | None"]
+"""A kernel's tuned schedule and the name of its record; None: it has the default schedule."""
+
+RECORD = "sparsetvm.record"
+
+
+def schedule(module, target: Target, trace_of: TraceOf):
+    """Unscheduled kernels, known by their margins, become scheduled ones: as tuned, or by default.
 
         for g, b, s, n, k in T.grid(...): with T.sblock("gather_gemm"): ...
         -->
@@ -20,20 +28,25 @@ def schedule(module, target: Target):
     for name, function in module.functions_items():
         if isinstance(function, tirx.PrimFunc):
             if "sparsetvm.margins" in function.attrs:
-                function = _scheduled(function, target)
+                function = _scheduled(function, target, trace_of(function))
             scheduled[name] = single_threaded(function) if target.threads == 1 else function
     for name, function in scheduled.items():
         module.update_func(name, function)
     return module
 
 
-def _scheduled(function, target: Target):
+def _scheduled(function, target: Target, tuned):
     sch = s_tir.Schedule(function)
-    find("gather_gemm", target)(sch, Default(target))
+    if tuned is None:
+        find("gather_gemm", target)(sch, Default(target))
+    else:
+        tuned[0].apply_to_schedule(sch, remove_postproc=False)
     margins = {name: int(value) for name, value in function.attrs["sparsetvm.margins"].items()}
     done = with_zero_margins(sch.mod["main"], **margins)
     for attr in ("sparsetvm.margins", "global_symbol"):  # a schedule's module calls it "main"
         done = done.without_attr(attr)
+    if tuned is not None:
+        done = done.with_attr(RECORD, tuned[1])
     return done.with_attr("tirx.is_scheduled", True)
 
 

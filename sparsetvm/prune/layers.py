@@ -1,15 +1,13 @@
 """The layers of a torch module that a plan may prune, and the structure that each of them gets."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from math import prod
 
 import numpy as np
 import torch
 from torch import nn
 
 from ..errors import ModelError
-from ..sparsity import Pattern, PatternConnectivity, Plan, Structure, find_patterns
+from ..sparsity import Plan, Structure, share_patterns
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -50,27 +48,13 @@ def structures_for(layers: Mapping[str, nn.Module], plan: Plan) -> dict[str, Str
         name: plan.structure_for(name, kind_of(layers[name]), weight.shape)
         for name, weight in weights.items()
     }
-    sharing: dict[tuple[Structure, int], list[str]] = {}
-    for name, structure in structures.items():
-        positions = prod(weights[name].shape[2:])
-        if _finds_patterns(structure) and positions > structure.entries:
-            sharing.setdefault((structure, positions), []).append(name)
-    for (structure, _), names in sharing.items():
-        found = find_patterns(
-            [weights[name] for name in names], structure.entries, structure.patterns
-        )
-        structures |= dict.fromkeys(names, replace(structure, shapes=found))
-    return structures
+    return share_patterns(structures, weights)
 
 
 def _is_prunable(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) or (
         isinstance(module, CONVOLUTIONS) and module.groups == 1
     )
-
-
-def _finds_patterns(structure: Structure) -> bool:
-    return isinstance(structure, Pattern | PatternConnectivity) and structure.shapes is None
 
 
 def _read_weight(name: str, layer: nn.Module) -> np.ndarray:

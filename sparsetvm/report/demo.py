@@ -1,6 +1,7 @@
 """The demo's report: what pruning did to the pictures, and what it gave in speed."""
 
 from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +28,19 @@ def write_report(result: DemoResult, path: str | Path, overwrite: bool = False) 
 def _report(result: DemoResult) -> str:
     bench = result.bench
     lead = (
-        f"{bench.description}. Pruned in one shot to {1 / result.pruning.rate:.0%} of its weights, refitted "
-        f"on a few photographs without labels, compiled and run on {bench.machine.cpu}."
+        f"{bench.description}. Pruned in one shot to {1 / result.pruning.rate:.0%} of its weights, "
+        f"refitted on a few photographs without labels, compiled and run on {bench.machine.cpu}."
     )
     return page(
         "An edge detector, pruned and several times faster",
         lead,
-        [_headline(result), _pictures(result.maps), _engines(result), _layers(result), _small(result)],
+        [
+            _headline(result),
+            _pictures(result.maps),
+            _engines(result),
+            _layers(result),
+            _small(result),
+        ],
     )
 
 
@@ -46,10 +53,9 @@ def _headline(result: DemoResult) -> str:
     if speedup:
         name = NAMES.get(bench.fastest_dense, bench.fastest_dense).partition(",")[0]
         facts.append((f"{speedup:.1f}x", f"faster than {name}"))
-    facts += [
-        (f"{np.mean(result.correlations):.3f}", "correlation with the dense edge maps"),
-        (f"{bench.ours.error:.0e}", "largest difference from PyTorch, same zeros"),
-    ]
+    facts.append((f"{np.mean(result.correlations):.3f}", "correlation with the dense edge maps"))
+    if bench.ours.error is not None:
+        facts.append((f"{bench.ours.error:.0e}", "largest difference from PyTorch, same zeros"))
     return cards(facts)
 
 
@@ -80,12 +86,19 @@ def _engines(result: DemoResult) -> str:
         for name in names
     ]
     text = (
-        f"Milliseconds of one image, {_threads(result.bench.threads)}, float32 everywhere: medians of runs "
-        "in turns, one engine at a time, each checked against PyTorch on the same weights."
+        f"Milliseconds of one image, {_threads(result.bench.threads)}, float32 everywhere: medians "
+        "of runs in turns, one engine at a time, each checked against PyTorch on the same weights."
     )
     bars = [spread[name]["ms"] for name in names]
+    best = names.index("sparsetvm") if "sparsetvm" in names else None
     head = ("engine", "median", "p10 to p90", "of ours")
-    return section("Side by side", text, table(head, rows, bars, names.index("sparsetvm")))
+    return section("Side by side", text, table(head, rows, bars, best), *_skipped(result))
+
+
+def _skipped(result: DemoResult) -> Iterable[str]:
+    for name, reason in result.bench.to_json()["skipped"].items():
+        engine = escape(NAMES.get(name, name))
+        yield f'<p class="small">{engine} was not timed: {escape(reason)}</p>'
 
 
 def _layers(result: DemoResult) -> str:
@@ -97,10 +110,11 @@ def _layers(result: DemoResult) -> str:
         [_gain(layer) for layer in layers],
     )
     text = (
-        "Each layer in our own dense form and pruned. Behind the bars: how much faster, and how much of "
-        "the reduction of operations that realises."
+        "Each layer in our own dense form and pruned. Behind the bars: how much faster, and how "
+        "much of the reduction of operations that realises."
     )
-    return section("Layer by layer", text, bars, _patterns(result))
+    chart = f'<div class="wide">{bars}</div>'
+    return section("Layer by layer", text, chart, _patterns(result))
 
 
 def _gain(layer: dict) -> str:
@@ -111,7 +125,8 @@ def _gain(layer: dict) -> str:
 def _patterns(result: DemoResult) -> str:
     """The set that the first patterned layer uses; all layers of a plan's entry share it."""
     shapes = next(
-        (s for layer in result.pruning.layers if (s := getattr(layer.structure, "shapes", None))), None
+        (s for layer in result.pruning.layers if (s := getattr(layer.structure, "shapes", None))),
+        None,
     )
     if shapes is None:
         return ""
@@ -122,10 +137,12 @@ def _patterns(result: DemoResult) -> str:
 
 def _small(result: DemoResult) -> str:
     bench = result.bench
-    versions = ", ".join(f"{name} {version}" for name, version in bench.to_json()["versions"].items())
+    versions = ", ".join(
+        f"{name} {version}" for name, version in bench.to_json()["versions"].items()
+    )
     text = (
-        f"{bench.machine.cpu}, {_threads(bench.threads)}. About {bench.seconds} s of runs for each engine. "
-        f"Seed {result.seed}. {versions}."
+        f"{bench.machine.cpu}, {_threads(bench.threads)}. About {bench.seconds} s of runs for each "
+        f"engine. Seed {result.seed}. {versions}."
     )
     command = f"<p><code>sparsetvm demo --plan {result.plan} --threads {bench.threads}</code></p>"
     return section("How this was measured", text, command)

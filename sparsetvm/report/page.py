@@ -13,7 +13,8 @@ h2 { font-size: 19px; margin: 46px 0 10px; }
 p { max-width: 70ch; margin: 8px 0; }
 .lead, figcaption, .small { color: var(--quiet); }
 .small, figcaption, table { font-size: 14px; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); gap: 14px; margin: 26px 0; }
+.cards { display: grid; gap: 14px; margin: 26px 0; }
+.cards { grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); }
 .card { border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; }
 .card b { display: block; font-size: 26px; letter-spacing: -0.01em; }
 .card span { color: var(--quiet); font-size: 14px; }
@@ -30,11 +31,14 @@ td.bar i { display: block; height: 12px; border-radius: 3px; background: var(--d
 tr.ours td.bar i { background: var(--sparse); }
 tr.ours td { font-weight: 600; }
 svg { width: 100%; height: auto; }
+.wide { overflow-x: auto; }
 svg text { font-family: system-ui, sans-serif; }
 .patterns { max-width: 560px; }
-code { font: 13px ui-monospace, monospace; background: #f4f6f8; padding: 2px 5px; border-radius: 4px; overflow-wrap: anywhere; }
+code { font: 13px ui-monospace, monospace; background: #f4f6f8; padding: 2px 5px; }
+code { border-radius: 4px; overflow-wrap: anywhere; }
 @media (max-width: 560px) {
   main { padding: 26px 14px; } h1 { font-size: 24px; } .row { gap: 6px; } td.bar { display: none; }
+  .wide svg { min-width: 600px; }
 }
 """
 
@@ -63,7 +67,9 @@ def section(title: str, text: str, *parts: str) -> str:
 
 def cards(facts: Sequence[tuple[str, str]]) -> str:
     """(number, what it is) side by side."""
-    inner = "".join(f'<div class="card"><b>{escape(n)}</b><span>{escape(t)}</span></div>' for n, t in facts)
+    inner = "".join(
+        f'<div class="card"><b>{escape(n)}</b><span>{escape(t)}</span></div>' for n, t in facts
+    )
     return f'<div class="cards">{inner}</div>'
 
 
@@ -77,15 +83,21 @@ def row(*figures: str) -> str:
     return f'<div class="row">{"".join(figures)}</div>'
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], bars: Sequence[float], ours: int) -> str:
-    """Text first, numbers after, a bar at the end of each row; row number `ours` stands out."""
-    cells = "".join(f'<th{"" if i == 0 else " class=n"}>{escape(t)}</th>' for i, t in enumerate(head))
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], bars: Sequence[float], ours: int | None
+) -> str:
+    """Text first, numbers after, a bar at the end of each row; row `ours`, if any, stands out."""
+    cells = "".join(
+        f"<th{'' if i == 0 else ' class=n'}>{escape(t)}</th>" for i, t in enumerate(head)
+    )
     lines = [f"<tr>{cells}<th></th></tr>"]
     for i, (texts, bar) in enumerate(zip(rows, bars, strict=True)):
         inner = "".join(
-            f'<td{"" if k == 0 else " class=n"}>{escape(text)}</td>' for k, text in enumerate(texts)
+            f"<td{'' if k == 0 else ' class=n'}>{escape(text)}</td>" for k, text in enumerate(texts)
         )
         width = 100 * bar / max(bars)
         mark = ' class="ours"' if i == ours else ""
-        lines.append(f'<tr{mark}>{inner}<td class="bar"><i style="width:{width:.1f}%"></i></td></tr>')
+        lines.append(
+            f'<tr{mark}>{inner}<td class="bar"><i style="width:{width:.1f}%"></i></td></tr>'
+        )
     return f"<table>{''.join(lines)}</table>"

@@ -8,6 +8,7 @@ from .. import __version__
 from .._tvm import relax, tvm
 from ..frontends.imported import Imported
 from ..ir.layer import Layer, LayerIR
+from ..passes.schedule import RECORD
 from ..targets.target import Target
 from .artifact import Artifact
 from .manifest import LayerFacts, Manifest, Step, TensorSpec
@@ -20,7 +21,8 @@ def build(program: Imported, ir: LayerIR, target: Target) -> Artifact:
         path = Path(folder) / "library.so"
         executable.export_library(str(path), fcompile=target.linker)
         library = path.read_bytes()
-    arrays = program.arrays
+    arrays, steps = program.arrays, _steps(program, {layer.name for layer in ir.layers})
+    records = {step.name: _record(program, step.kernel) for step in steps}
     manifest = Manifest(
         target=target.name,
         features=tuple(sorted(target.features)),
@@ -28,8 +30,8 @@ def build(program: Imported, ir: LayerIR, target: Target) -> Artifact:
         inputs=tuple(TensorSpec(*spec) for spec in ir.inputs),
         outputs=tuple(TensorSpec(f"y{i}", *spec) for i, spec in enumerate(ir.outputs)),
         weights=program.parameters,
-        steps=_steps(program, {layer.name for layer in ir.layers}),
-        layers=tuple(_facts(layer, arrays) for layer in ir.layers),
+        steps=steps,
+        layers=tuple(_facts(layer, arrays, records.get(layer.name)) for layer in ir.layers),
         versions={"sparsetvm": __version__, "tvm": tvm.__version__},
         source=ir.source,
     )
@@ -56,7 +58,13 @@ def _steps(program: Imported, layers: set[str]) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _facts(layer: Layer, arrays: dict) -> LayerFacts:
+def _record(program: Imported, kernel: str) -> str | None:
+    """The tuning record behind a kernel's schedule."""
+    attrs = program.module[kernel].attrs
+    return str(attrs[RECORD]) if RECORD in attrs else None
+
+
+def _facts(layer: Layer, arrays: dict, record: str | None) -> LayerFacts:
     pixels = prod(layer.output_shape) // layer.weight_shape[0]
     packed = [arrays[name] for name in (f"{layer.name}.values", f"{layer.name}.weight") if name in arrays]
     return LayerFacts(
@@ -67,5 +75,5 @@ def _facts(layer: Layer, arrays: dict) -> LayerFacts:
         operations=2 * prod(layer.weight_shape) * pixels,
         bytes=sum(array.nbytes for array in packed),
         form="dense" if layer.rate == 1 else "sparse",
-        schedule="default",
+        schedule=record or "default",
     )

@@ -10,6 +10,7 @@ from .nm import NM
 from .packed import Packed, pack, unpack
 from .pattern import Pattern, find_patterns
 from .plan import Plan
+from .sharing import share_patterns
 from .structure import Structure, structures
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Vanilla",
     "find_patterns",
     "pack",
+    "share_patterns",
     "structures",
     "unpack",
 ]

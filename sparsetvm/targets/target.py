@@ -37,6 +37,11 @@ class Target:
     linker: Linker
     open_device: Callable[[], "tvm.runtime.Device"]
 
+    @property
+    def device(self) -> str:
+        """What records of this device are kept under: 'cpu znver5'."""
+        return f"{self.name.partition(':')[0]} {self.tvm['mcpu']}"
+
 
 Make = Callable[[str | None, int | None], Target]
 """(variant, threads) -> Target; None: as this machine is."""

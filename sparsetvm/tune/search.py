@@ -12,7 +12,8 @@ from ..passes.schedule import single_threaded
 from ..schedules import find
 from ..schedules.pick import Default
 from ..targets.target import Target
-from .database import Database, TuningRecord
+from .database import Database, TuningRecord, compact, workload_hash
+from .record import Record, digest_of
 from .space import space_of
 from .task import Task
 from .worker import Measured, Worker
@@ -39,10 +40,9 @@ def search(
     device = tvm.target.Target(dict(target.tvm))
     with Worker(task, target.threads) as worker, tempfile.TemporaryDirectory() as folder:
         builder, keep = _Builder(target), _Keep(database, tell)
-        workload = database.commit_workload(task.module)
-        first = s_tir.Schedule(task.module)
-        rule(first, Default(target))
-        keep.one(TuningRecord(first.trace, workload, [], device), builder.run(first.mod, worker))
+        first = _by_default(task, target)
+        record = TuningRecord(first.trace, database.commit_workload(task.module), [], device)
+        keep.one(record, worker.measure(builder.library(first.mod)))
         if trials <= 1:
             return
         context = ms.TuneContext(
@@ -74,6 +74,22 @@ def search(
         )
 
 
+def default_record(task: Task, target: Target, database: Database) -> Record | None:
+    """What is known of the default schedule."""
+    trace, *_ = TuningRecord(
+        _by_default(task, target).trace, database.commit_workload(task.module)
+    ).as_json()
+    return database.store.record(
+        database.place, workload_hash(task.module), digest_of(compact(trace))
+    )
+
+
+def _by_default(task: Task, target: Target) -> s_tir.Schedule:
+    sch = s_tir.Schedule(task.module)
+    find("gather_gemm", target)(sch, Default(target))
+    return sch
+
+
 @derived_object
 class _Builder(tvm.s_tir.meta_schedule.builder.PyBuilder):
     """Compiles in this process: what comes in was made by our own schedule."""
@@ -103,9 +119,6 @@ class _Builder(tvm.s_tir.meta_schedule.builder.PyBuilder):
         built = tvm.compile(module, target=tvm.target.Target(dict(self._target.tvm)))
         built.export_library(str(path), fcompile=self._target.linker)
         return str(path)
-
-    def run(self, module: tvm.IRModule, worker: Worker) -> Measured:
-        return worker.measure(self.library(module))
 
 
 @derived_object

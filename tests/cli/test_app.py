@@ -22,7 +22,7 @@ def example(verb):
 
 
 def test_the_verbs_are_those_of_the_design():
-    assert VERBS == ["demo", "prune", "export", "inspect", "compile", "run", "bench"]
+    assert VERBS == ["demo", "prune", "export", "inspect", "tune", "compile", "run", "bench"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

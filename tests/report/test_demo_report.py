@@ -1,6 +1,7 @@
 """The demo's report: one page that needs nothing else, and says what was found."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,12 @@ SHAPES = ((0, 1, 3, 4), (1, 2, 4, 5), (3, 4, 6, 7))
 
 
 def outcome(ms: float, quiet: bool = True) -> Outcome:
-    return Outcome(Timing(ms, 0.9 * ms, 1.1 * ms, runs=9, blocks=3, disturbed=0, quiet=quiet), 4e-7, None, "1.0")
+    return Outcome(
+        Timing(ms, 0.9 * ms, 1.1 * ms, runs=9, blocks=3, disturbed=0, quiet=quiet),
+        4e-7,
+        None,
+        "1.0",
+    )
 
 
 @pytest.fixture
@@ -103,3 +109,14 @@ def test_json_holds_each_figure_of_the_issue(result):
     assert table["correlation"]["worst"] <= table["correlation"]["mean"] <= 1
     assert [layer["realised"] for layer in table["layers"]] == [1.0, 0.75]
     assert "6.00x over onnxruntime" in str(result)
+
+
+def test_what_was_not_timed_is_said_and_breaks_nothing(result, tmp_path):
+    ours = Outcome(skipped="its outputs differ by <2e-2> of the largest value")
+    result = replace(result, bench=replace(result.bench, ours=ours))
+
+    write_report(result, tmp_path / "report.html")
+
+    page = (tmp_path / "report.html").read_text()
+    assert "SparseTVM, sparse was not timed: its outputs differ by &lt;2e-2&gt;" in page
+    assert "sparsetvm was not timed: its outputs differ" in str(result)

@@ -1,0 +1,158 @@
+"""Tune a net: every kernel in turn, resumable at any moment, for everything found is in the database."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from .._tvm import tvm
+from ..ir import LayerIR, verify
+from ..passes.lower import lower
+from ..passes.pipeline import program_of
+from ..targets import Target, resolve
+from .database import Database, workload_hash
+from .record import MEASURED, QUARANTINED, VERIFIED, Session, TaskTimes
+from .search import default_record, search
+from .task import Task, tasks_of
+from .worker import Measured
+
+log = logging.getLogger(__name__)
+
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How one task stands, told after each candidate."""
+
+    task: str
+    number: int
+    tasks: int
+    trials: int
+    """Candidates known of this task, earlier sessions' included."""
+    wanted: int
+    best_ms: float | None
+    gflops: float | None
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a session found: the default schedule and the best one, kernel by kernel."""
+
+    session: Session
+    trials: int
+    """Candidates measured in this session."""
+    quarantined: int
+
+    def to_json(self) -> dict[str, Any]:
+        """What json.dumps takes."""
+        return {
+            "net": self.session.net,
+            "place": str(self.session.place),
+            "trials": self.trials,
+            "quarantined": self.quarantined,
+            "tasks": [
+                {"name": t.name, "default_ms": t.default_ms, "best_ms": t.best_ms}
+                for t in self.session.tasks
+            ],
+        }
+
+    def __str__(self) -> str:
+        width = max((len(task.name) for task in self.session.tasks), default=0)
+        lines = [
+            f"{task.name:{width}}   default {task.default_ms:8.3f} ms   best {task.best_ms:8.3f} ms"
+            f"   {task.default_ms / task.best_ms:5.2f}x"
+            for task in self.session.tasks
+            if task.default_ms and task.best_ms
+        ]
+        return "\n".join([*lines, f"{self.trials} candidates on {self.session.place}"])
+
+
+def tune(
+    ir: LayerIR,
+    target: str = "cpu",
+    trials: int = 64,
+    threads: int | None = None,
+    database: str | Path | None = None,
+    seed: int = SEED,
+    name: tuple[str, str] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Tuned:
+    """Search the schedules of every kernel of a net, `trials` candidates each, on this device.
+
+    The same call again goes on where the last one ended, however it ended. `database` is a path or
+    an SQLAlchemy URL, the user's own by default; `compile` finds what is stored there. `name` is
+    what the net and its plan are called in exported logs.
+    """
+    verify(ir)
+    device = resolve(target, threads)
+    database = Database(database, device=device.device, threads=device.threads)
+    program = lower(program_of(ir), ir.layers, device)
+    tasks = tasks_of(program, {layer.name: layer.epilogue for layer in ir.layers})
+    heard: list[Measured] = []
+    times = []
+    for number, task in enumerate(tasks, 1):
+        known = _known(database, task)
+
+        def tell(measured: Measured, task: Task = task, number: int = number) -> None:
+            heard.append(measured)
+            if measured.failure:
+                log.info("%s: a candidate is quarantined: %s", task.name, measured.failure)
+            if progress:
+                progress(_progress(database, task, number, len(tasks), trials))
+
+        if known < trials:
+            search(task, device, database, trials - known, seed + known, tell)
+        times.append(_times(database, task, device))
+    net, plan = name or (ir.source, f"{_rate(ir):.1f}x")
+    session = Session(
+        net=net,
+        plan=plan,
+        place=database.place,
+        seed=seed,
+        trials=trials,
+        date=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        versions={"sparsetvm": __version__, "tvm": tvm.__version__, "xgboost": version("xgboost")},
+        tasks=tuple(times),
+    )
+    database.store.commit_session(session)
+    return Tuned(session, len(heard), sum(one.failure is not None for one in heard))
+
+
+def _known(database: Database, task: Task) -> int:
+    """Candidates of the task that were measured or failed, in whatever session."""
+    states = [MEASURED, VERIFIED, QUARANTINED]
+    return database.store.count(database.place, workload_hash(task.module), states)
+
+
+def _progress(database: Database, task: Task, number: int, tasks: int, wanted: int) -> Progress:
+    best = database.best(task.module)
+    seconds = None if best is None else best.seconds
+    return Progress(
+        task=task.name,
+        number=number,
+        tasks=tasks,
+        trials=_known(database, task),
+        wanted=wanted,
+        best_ms=seconds and 1e3 * seconds,
+        gflops=seconds and task.operations / seconds / 1e9,
+    )
+
+
+def _times(database: Database, task: Task, target: Target) -> TaskTimes:
+    default, best = default_record(task, target, database), database.best(task.module)
+    return TaskTimes(
+        name=task.name,
+        workload=workload_hash(task.module),
+        default_ms=default and default.seconds and 1e3 * default.seconds,
+        best_ms=best and best.seconds and 1e3 * best.seconds,
+    )
+
+
+def _rate(ir: LayerIR) -> float:
+    dense = sum(layer.rate * layer.parameters for layer in ir.layers)
+    return dense / max(sum(layer.parameters for layer in ir.layers), 1)
