@@ -1,8 +1,15 @@
 """Moves that schedules of every target are made of."""
 
+from math import prod
+
 
 def extent(sch, loop) -> int:
     return int(sch.get(loop).extent)
+
+
+def size(buffer) -> int:
+    """Elements of a buffer."""
+    return prod(int(n) for n in buffer.shape)
 
 
 def largest_divisor(n: int, most: int) -> int:

@@ -2,7 +2,13 @@
 
 from sparsetvm.kernels.tile import best_tile
 from sparsetvm.schedules import rule
-from sparsetvm.schedules.common.moves import extent, largest_divisor, unroll_all, vectorize_inner
+from sparsetvm.schedules.common.moves import (
+    extent,
+    largest_divisor,
+    size,
+    unroll_all,
+    vectorize_inner,
+)
 
 
 @rule("gather_gemm", "cpu")
@@ -18,18 +24,20 @@ def gather_gemm(sch, pick) -> None:
 def _lanes_over_positions(sch, pick) -> None:
     """block of tiles -> group -> tile -> column -> (filters x vectors x lanes in registers)
 
-    A block holds several tiles when groups have few columns, so that about a thousand are done
-    before the next group's weights and the next block's part of x are needed.
+    Weights that outweigh x are read once: a block is all tiles. Otherwise x is, and a block holds as
+    many tiles as it takes to do about a thousand columns before the next group's weights.
     """
     block, epilogue = sch.get_sblock("gather_gemm"), sch.get_sblock("epilogue")
     group, filters, position, n, k = sch.get_loops(block)
-    lanes = pick.target.lanes
-    columns = extent(sch, n) * extent(sch, k)
-    vectors = extent(sch, position) // lanes
+    x, values, *_ = sch.mod["main"].params
+    lanes, vectors = pick.target.lanes, extent(sch, position) // pick.target.lanes
 
     best = best_tile(extent(sch, filters), vectors, pick.target.registers)
     v = largest_divisor(vectors, best.vectors)
-    tiles = largest_divisor(vectors // v, min(32, 1024 // columns))
+    if size(values) > size(x):
+        tiles = vectors // v
+    else:
+        tiles = largest_divisor(vectors // v, 1024 // (extent(sch, n) * extent(sch, k)))
 
     vector, lane = sch.split(position, [None, lanes])
     tile_block, tile, vector = sch.split(vector, pick.tile(sch, vector, default=(tiles, v)))
