@@ -96,7 +96,7 @@ def run_cases(
     program = to_layers(Imported(module, arrays, tuple(arrays), specs, "cases"))
     layers, _ = layers_of(program, Plan(default=structure))
     assert len(layers) == len(cases)
-    code = to_code(program, layers, target)
+    code = to_code(program, layers, target, trace_of=lambda function: None)
     executable = tvm.compile(code.module, target=tvm.target.Target(dict(target.tvm)))
     machine = relax.VirtualMachine(executable, tvm.cpu())
     data = {name: rng.standard_normal(shape).astype(np.float32) for name, shape, _ in specs}
