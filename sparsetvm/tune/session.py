@@ -4,9 +4,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import xgboost
 
 from .. import __version__
 from .._tvm import tvm
@@ -116,7 +117,11 @@ def tune(
         seed=seed,
         trials=trials,
         date=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        versions={"sparsetvm": __version__, "tvm": tvm.__version__, "xgboost": version("xgboost")},
+        versions={
+            "sparsetvm": __version__,
+            "tvm": tvm.__version__,
+            "xgboost": xgboost.__version__,
+        },
         tasks=tuple(times),
     )
     database.store.commit_session(session)
