@@ -66,14 +66,15 @@ def pack(weight: np.ndarray, group: int, block: int | None) -> Packed:
     """The non-zero weights in groups of `group` filters and blocks of `block` input channels.
 
     weight [filters, input channels, *kernel]; any zeros will do: unpack(pack(w)) == w. Filters that
-    keep the same columns share a group, wherever they stand in the weight.
+    keep the same columns share a group, wherever they stand in the weight. A group has no more slots
+    than there are filters.
     """
     filters, channels, *kernel = weight.shape
     positions = prod(kernel)
     span = min(block or channels, channels) * positions
     matrix = weight.reshape(filters, channels * positions)
     support = matrix != 0
-    groups, kept = _tightest(support, group, span)
+    groups, kept = _tightest(support, min(group, filters), span)
     counts = kept.sum(axis=2)
     columns = _columns(kept, counts)
     values = matrix[groups[:, None, None, :], columns[..., None]]

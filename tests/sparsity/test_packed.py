@@ -38,9 +38,14 @@ def test_blocks_of_input_channels_keep_equally_many_columns():
 
 def test_a_short_group_repeats_its_last_filter():
     weight = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
-    packed = pack(weight, group=4, block=None)
-    assert packed.filters.tolist() == [[0, 1, 2, 2]]
-    assert packed.values.tolist() == [[[[1, 3, 5, 5], [2, 4, 6, 6]]]]
+    packed = pack(weight, group=2, block=None)
+    assert packed.filters.tolist() == [[0, 1], [2, 2]]
+    assert packed.values.tolist() == [[[[1, 3], [2, 4]]], [[[5, 5], [6, 6]]]]
+
+
+def test_a_group_has_no_more_slots_than_there_are_filters():
+    weight = np.array([[1, 2], [3, 4]], np.float32)
+    assert pack(weight, group=8, block=None).filters.tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize("group", [1, 3, 8])
