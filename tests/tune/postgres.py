@@ -21,7 +21,7 @@ def why_not() -> str | None:
 @contextmanager
 def server() -> Iterator[str]:
     """The URL of its empty database."""
-    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
         data = Path(folder, "data")
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres")
