@@ -36,7 +36,9 @@ if _reason:
 # after the check: the wrong TVM may crash as it loads
 import tvm  # noqa: E402
 from tvm import relax, s_tir, te, tirx  # noqa: E402
-from tvm.script.ir_builder import IRBuilder  # noqa: E402
-from tvm.script.ir_builder import tirx as T  # noqa: E402
+from tvm.script.ir_builder import (  # noqa: E402
+    IRBuilder,
+    tirx as T,
+)
 
 __all__ = ["IRBuilder", "T", "relax", "s_tir", "te", "tirx", "tvm"]

@@ -10,7 +10,6 @@ from .frontends import read
 from .frontends.imported import Imported
 from .ir import LayerIR, verify
 from .passes.block import Block
-from .passes.evaluate import shape_of
 from .passes.mark import layers_of
 from .passes.pipeline import program_of, to_code, to_layers
 from .runtime.artifact import Artifact
@@ -67,7 +66,9 @@ def compile(
     ir = model if isinstance(model, LayerIR) else export(model, example_inputs, plan)
     if model is ir:
         if plan is not None:
-            raise ModelError(f"{ir.source} has its plan inside; export it again with the other plan")
+            raise ModelError(
+                f"{ir.source} has its plan inside; export it again with the other plan"
+            )
         verify(ir)
     device = resolve(target, threads)
     records = Records(device, database)

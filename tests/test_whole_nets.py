@@ -11,10 +11,10 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from tests.passes.machine import to_onnx
 
 import sparsetvm as st
 from sparsetvm.bench import nets
+from tests.passes.machine import to_onnx
 
 TOLERANCE = 1e-3
 """Of the largest output: the promise of the README. float32 sums in another order differ by 1e-6 or so."""

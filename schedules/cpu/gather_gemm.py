@@ -1,7 +1,5 @@
 """Gather-GEMM on a CPU: positions in lanes, a tile of vectors x filters in registers, tiles across cores."""
 
-from sparsetvm.kernels.tile import best_tile
-from sparsetvm.schedules import rule
 from sparsetvm.schedules.common.moves import (
     extent,
     largest_divisor,
@@ -9,6 +7,9 @@ from sparsetvm.schedules.common.moves import (
     unroll_all,
     vectorize_inner,
 )
+
+from sparsetvm.kernels.tile import best_tile
+from sparsetvm.schedules import rule
 
 
 @rule("gather_gemm", "cpu")

@@ -49,5 +49,9 @@ def command(
 
 
 def _line(state: "Progress") -> str:
-    best = "" if state.best_ms is None else f", best {state.best_ms:.3f} ms, {state.gflops:.0f} GFLOP/s"
+    best = (
+        ""
+        if state.best_ms is None
+        else f", best {state.best_ms:.3f} ms, {state.gflops:.0f} GFLOP/s"
+    )
     return f"kernel {state.number} of {state.tasks}, {state.task}: {state.trials} of {state.wanted}{best}"

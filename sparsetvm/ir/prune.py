@@ -14,7 +14,10 @@ def prune(ir: LayerIR, plan: Plan) -> LayerIR:
     names = {layer.name: layer.name.partition("@")[0] for layer in ir.layers}
     plan.check_matches(names.values())
     structures = share_patterns(
-        {l.name: plan.structure_for(names[l.name], l.kind, l.weight_shape) for l in ir.layers},
+        {
+            layer.name: plan.structure_for(names[layer.name], layer.kind, layer.weight_shape)
+            for layer in ir.layers
+        },
         {layer.name: ir.arrays[layer.weight] for layer in ir.layers},
     )
     arrays, layers = dict(ir.arrays), []

@@ -13,11 +13,10 @@ def tensor_function() -> Iterator[IRBuilder]:
     Its arguments do not overlap (without `noalias` a kernel is four times slower), and TVM's
     fusion leaves it alone.
     """
-    with IRBuilder() as builder:
-        with T.prim_func(s_tir=True):
-            T.func_name("main")
-            T.func_attr({"tirx.noalias": True, "op_pattern": 8})
-            yield builder
+    with IRBuilder() as builder, T.prim_func(s_tir=True):
+        T.func_name("main")
+        T.func_attr({"tirx.noalias": True, "op_pattern": 8})
+        yield builder
 
 
 def tensor(name: str, *shape: int, dtype: str = "float32"):

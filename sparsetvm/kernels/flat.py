@@ -37,7 +37,7 @@ def from_flat(dest: Flat, source: Flat, stride: Size, phases: tuple[Size, ...]):
 def _phase(at: Index, size: Size, stride: Size, phases: tuple[Size, ...]) -> Callable:
     """A strided layer reads every stride-th pixel: each phase of the input becomes an image of its own.
 
-        a b c d e   stride 2, phases 0 and 1   ->   a c e   and   b d .
+    a b c d e   stride 2, phases 0 and 1   ->   a c e   and   b d .
     """
 
     def value(x, row, n, d, h, w):
@@ -46,7 +46,9 @@ def _phase(at: Index, size: Size, stride: Size, phases: tuple[Size, ...]) -> Cal
         for axis, (index, step) in enumerate(zip((d, h, w), stride)):
             place.append(index * step + _choose(phase, [p[axis] for p in phases]))
         inside = [p < limit for p, limit in zip(place, size)]
-        return _if_all(inside, lambda: x[at(c, n, *place)]) if max(stride) > 1 else x[at(c, n, *place)]
+        return (
+            _if_all(inside, lambda: x[at(c, n, *place)]) if max(stride) > 1 else x[at(c, n, *place)]
+        )
 
     return value
 
@@ -69,7 +71,9 @@ def max_pool(dest: Flat, source: Flat, window: Window):
     def value(x, c, n, d, h, w):
         best = None
         for inside, read in _window(x, source, window, dest.size, (c, n, d, h, w)):
-            one = read() if inside is None else tirx.Select(inside, read(), T.float32(float("-inf")))
+            one = (
+                read() if inside is None else tirx.Select(inside, read(), T.float32(float("-inf")))
+            )
             best = one if best is None else tirx.max(best, one)
         return best
 

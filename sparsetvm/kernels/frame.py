@@ -79,12 +79,16 @@ class Flat:
     @property
     def positions(self) -> int:
         """Elements of a row from the first pixel to the last: what a kernel must compute."""
-        return 1 + sum((n - 1) * s for n, s in zip((self.frame.batch, *self.size), self.frame.strides))
+        return 1 + sum(
+            (n - 1) * s for n, s in zip((self.frame.batch, *self.size), self.frame.strides)
+        )
 
     @property
     def index(self) -> np.ndarray:
         """int64 [batch, depth, height, width]: where each pixel lies in its row."""
-        axes = (np.arange(n) * s for n, s in zip((self.frame.batch, *self.size), self.frame.strides))
+        axes = (
+            np.arange(n) * s for n, s in zip((self.frame.batch, *self.size), self.frame.strides)
+        )
         n, d, h, w = np.ix_(*axes)
         return n + d + h + w
 
@@ -144,6 +148,5 @@ class Window:
         shifts = np.array([shift for _, shift in self.taps])
         back, ahead = -np.minimum(shifts.min(0), 0), np.maximum(shifts.max(0), 0)
         return tuple(
-            int(max(n + b, o + a))
-            for n, o, b, a in zip(self.phase_size(size), output, back, ahead)
+            int(max(n + b, o + a)) for n, o, b, a in zip(self.phase_size(size), output, back, ahead)
         )

@@ -49,7 +49,9 @@ class ElementwiseStep(Step):
     def emit(self, emission):
         tensors = iter(emission.flat(value) for value in self.inputs)
         args = [next(tensors) if _is_image(a) else a for a in self.call.args]
-        emission.set_flat(self, emission.builder.emit(relax.Call(self.call.op, args, self.call.attrs)))
+        emission.set_flat(
+            self, emission.builder.emit(relax.Call(self.call.op, args, self.call.attrs))
+        )
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ class PoolStep(Step):
         if "max" in name:
             kernel = flat.max_pool(dest, source, self.window)
         else:
-            kernel = flat.avg_pool(dest, source, self.window, bool(self.call.attrs.count_include_pad))
+            kernel = flat.avg_pool(
+                dest, source, self.window, bool(self.call.attrs.count_include_pad)
+            )
         x = emission.flat(self.source)
         emission.set_flat(self, emission.kernel(name, kernel, [x], (dest.length,)))
 
@@ -174,7 +178,17 @@ _BUILDERS = {
     **{f"relax.nn.adaptive_avg_pool{rank}d": _adaptive_mean for rank in (1, 2, 3)},
     **{
         f"relax.{name}": _elementwise
-        for name in ("add", "subtract", "multiply", "divide", "nn.relu", "clip", "tanh", "abs", "negative")
+        for name in (
+            "add",
+            "subtract",
+            "multiply",
+            "divide",
+            "nn.relu",
+            "clip",
+            "tanh",
+            "abs",
+            "negative",
+        )
     },
     "relax.concat": _concat,
     "relax.mean": _mean,

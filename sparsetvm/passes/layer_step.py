@@ -107,7 +107,10 @@ class DepthwiseStep(Step):
 def layer_step(output, call, layer: Layer) -> Step:
     """The step of a call to a marked layer's function (x, weight, bias?, residual?)."""
     role = samples if layer.kind == "linear" else images
-    source, result = role(call.args[0].name, layer.input_shape), role(output.name, layer.output_shape)
+    source, result = (
+        role(call.args[0].name, layer.input_shape),
+        role(output.name, layer.output_shape),
+    )
     if layer.is_depthwise:
         return DepthwiseStep(output, call, result, layer, source)
     residual = role(call.args[-1].name, layer.output_shape) if "add" in layer.epilogue else None

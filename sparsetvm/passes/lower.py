@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from .._tvm import relax, tvm
+from .._tvm import relax
 from ..frontends.imported import Imported
 from ..ir.layer import Layer
 from ..kernels import flat

@@ -10,7 +10,6 @@ from ..schedules import find
 from ..schedules.pick import Default
 from ..targets.target import Target
 
-
 TraceOf = Callable[[tirx.PrimFunc], "tuple[s_tir.schedule.Trace, str] | None"]
 """A kernel's tuned schedule and the name of its record; None: it has the default schedule."""
 
@@ -20,9 +19,9 @@ RECORD = "sparsetvm.record"
 def schedule(module, target: Target, trace_of: TraceOf):
     """Unscheduled kernels, known by their margins, become scheduled ones: as tuned, or by default.
 
-        for g, b, s, n, k in T.grid(...): with T.sblock("gather_gemm"): ...
-        -->
-        for tile_group in T.parallel(...): for column: unrolled filters x vectors x lanes
+    for g, b, s, n, k in T.grid(...): with T.sblock("gather_gemm"): ...
+    -->
+    for tile_group in T.parallel(...): for column: unrolled filters x vectors x lanes
     """
     scheduled = {}
     for name, function in module.functions_items():
@@ -58,4 +57,6 @@ def single_threaded(function):
             return loop
         return tirx.For(loop.loop_var, loop.min, loop.extent, tirx.ForKind.SERIAL, loop.body)
 
-    return function.with_body(tvm_ffi.structural_map(function.body, (tirx.For, serial), order="post"))
+    return function.with_body(
+        tvm_ffi.structural_map(function.body, (tirx.For, serial), order="post")
+    )

@@ -43,7 +43,8 @@ def _steps(program: Imported, layers: set[str]) -> tuple[Step, ...]:
     main = program.module["main"]
     parameters = main.params[len(program.inputs) :]
     owner = {
-        var: name.rpartition(".")[0] for var, name in zip(parameters, program.parameters, strict=True)
+        var: name.rpartition(".")[0]
+        for var, name in zip(parameters, program.parameters, strict=True)
     }
     call_tir = tvm.ir.Op.get("relax.call_tir")
     steps = []
@@ -53,7 +54,9 @@ def _steps(program: Imported, layers: set[str]) -> tuple[Step, ...]:
             if isinstance(call, relax.Call) and call.op == call_tir:
                 kernel = call.args[0].name_hint
                 owners = [owner[arg] for arg in call.args[1].fields if arg in owner]
-                name = next((name for name in owners if name in layers), kernel.rstrip("0123456789"))
+                name = next(
+                    (name for name in owners if name in layers), kernel.rstrip("0123456789")
+                )
                 steps.append(Step(kernel, name))
     return tuple(steps)
 
@@ -66,7 +69,9 @@ def _record(program: Imported, kernel: str) -> str | None:
 
 def _facts(layer: Layer, arrays: dict, record: str | None) -> LayerFacts:
     pixels = prod(layer.output_shape) // layer.weight_shape[0]
-    packed = [arrays[name] for name in (f"{layer.name}.values", f"{layer.name}.weight") if name in arrays]
+    packed = [
+        arrays[name] for name in (f"{layer.name}.values", f"{layer.name}.weight") if name in arrays
+    ]
     return LayerFacts(
         name=layer.name,
         kind=layer.kind,

@@ -161,7 +161,11 @@ class _Keep(tvm.s_tir.meta_schedule.measure_callback.PyMeasureCallback):
     def one(self, record: TuningRecord, measured: Measured) -> None:
         if measured.failure is None:
             record = TuningRecord(
-                record.trace, record.workload, list(measured.seconds), record.target, record.args_info
+                record.trace,
+                record.workload,
+                list(measured.seconds),
+                record.target,
+                record.args_info,
             )
             self._database.verify(record)
         else:

@@ -99,7 +99,9 @@ def _serve(
             run(*tensors)
             error = float(np.abs(np.from_dlpack(tensors[-1])[places] - values).max() / largest)
             if not error <= TOLERANCE:
-                pipe.send(Measured(failure=f"its result is off by {error:.0e} of the largest value"))
+                pipe.send(
+                    Measured(failure=f"its result is off by {error:.0e} of the largest value")
+                )
                 continue
             pipe.send(Measured(tuple(_seconds(run, tensors) for _ in range(REPEATS))))
         except Exception as err:  # whatever a candidate makes TVM say

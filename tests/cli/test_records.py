@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.tune.tiny import PLACE, plain_record, session
 
 from sparsetvm.cli.records import EXAMPLES, app
 from sparsetvm.tune.record import TaskTimes, Workload
 from sparsetvm.tune.store import Store
+from tests.tune.tiny import PLACE, plain_record, session
 
 ONE_THREAD = replace(PLACE, threads=1)
 CONV = Workload("1", "module")

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sparsetvm.errors import FileError, ModelError
@@ -281,7 +280,9 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_file_of_another_kind_is_refused(tmp_path, content):
     (tmp_path / "net.lir").write_bytes(content)
 
-    with pytest.raises(FileError, match=r"net.lir is no layer IR of SparseTVM, or its end is missing"):
+    with pytest.raises(
+        FileError, match=r"net.lir is no layer IR of SparseTVM, or its end is missing"
+    ):
         load(tmp_path / "net.lir")
 
 

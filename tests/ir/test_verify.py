@@ -30,7 +30,10 @@ def test_a_good_net_passes(net):
 @pytest.mark.parametrize(
     "fields, message",
     [
-        ({"kind": "conv4d"}, "kind 'conv4d' is none of conv1d, conv2d, conv3d, depthwise1d, depthwise2d, depthwise3d, linear"),
+        (
+            {"kind": "conv4d"},
+            "kind 'conv4d' is none of conv1d, conv2d, conv3d, depthwise1d, depthwise2d, depthwise3d, linear",
+        ),
         ({"kind": "conv1d"}, r"kernel \(3, 3\) has not one entry for each of 1 axes"),
         ({"stride": (1,)}, r"stride \(1,\) has not one entry for each of 2 axes"),
         ({"padding": ()}, r"padding \(\) has not one entry for each of 2 axes"),

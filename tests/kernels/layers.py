@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from tests.examples import pruned_weight
 
 from sparsetvm._tvm import relax, tvm
 from sparsetvm.frontends.imported import Imported
@@ -12,6 +11,7 @@ from sparsetvm.passes.mark import layers_of
 from sparsetvm.passes.pipeline import to_code, to_layers
 from sparsetvm.sparsity import Plan, Structure
 from sparsetvm.targets.target import Target
+from tests.examples import pruned_weight
 
 ACTIVATIONS = {
     "relu": relax.op.nn.relu,
@@ -139,5 +139,3 @@ def _layer(builder, case: Case, x, weight, bias):
 
 def _each(value: int | tuple[int, ...], rank: int) -> list[int]:
     return [value] * rank if isinstance(value, int) else list(value)
-
-

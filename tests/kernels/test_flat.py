@@ -23,7 +23,9 @@ def x(rng) -> np.ndarray:
 def lay(x: np.ndarray, place: Flat) -> np.ndarray:
     """`x` [batch, channels, *size] in the flat layout, zeros elsewhere."""
     whole = np.zeros(place.length, np.float32)
-    rows(whole, place)[:, place.index] = x.reshape(len(x), place.channels, *place.size).swapaxes(0, 1)
+    rows(whole, place)[:, place.index] = x.reshape(len(x), place.channels, *place.size).swapaxes(
+        0, 1
+    )
     return whole
 
 

@@ -5,13 +5,12 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.examples import example_structures, name_example
-from tests.kernels.layers import Case, run_cases
+from hypothesis import given, settings, strategies as st
 
 from sparsetvm.sparsity import Dense, PatternConnectivity
 from sparsetvm.targets import resolve
+from tests.examples import example_structures, name_example
+from tests.kernels.layers import Case, run_cases
 
 TOLERANCE = 1e-5
 """float32 sums of a few hundred products, in another order than the reference's."""
@@ -82,4 +81,6 @@ def test_any_shape_equals_the_reference(
     case = Case((batch, channels, *size), filters, kernel, stride, padding, 1, ("bias", "relu"))
     for structure in (Dense(), PatternConnectivity(group=group)):
         (result,) = run_cases([case], structure, resolve("cpu", 1), np.random.default_rng(0))
-        assert np.abs(result.y - result.truth).max() <= TOLERANCE * max(1, np.abs(result.truth).max())
+        assert np.abs(result.y - result.truth).max() <= TOLERANCE * max(
+            1, np.abs(result.truth).max()
+        )

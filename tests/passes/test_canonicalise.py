@@ -5,9 +5,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import prune
-from tvm.script import ir as I
-from tvm.script import relax as R
-from tvm.script import tirx as T
+from tvm.script import ir as I, relax as R, tirx as T
 
 from sparsetvm._tvm import tvm
 from sparsetvm.frontends import read

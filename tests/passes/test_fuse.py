@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from tvm.script import ir as I
-from tvm.script import relax as R
+from tvm.script import ir as I, relax as R
 
 from sparsetvm._tvm import relax, tvm
 from sparsetvm.passes.block import Block

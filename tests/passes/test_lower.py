@@ -2,12 +2,10 @@
 
 from collections import Counter
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from sparsetvm._tvm import relax, tvm
 from sparsetvm.compiler import compile
 from sparsetvm.runtime import load
 
@@ -54,7 +52,12 @@ def assert_equals_torch(module: nn.Module, artifact, x: torch.Tensor) -> None:
 
 
 def test_a_chain_is_converted_once_at_each_end():
-    layers = [nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3, padding=1)]
+    layers = [
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 8, 3, padding=1),
+    ]
     module, x = nn.Sequential(*layers), torch.randn(1, 3, 10, 12)
 
     artifact = compile(module, x)

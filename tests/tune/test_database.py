@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 import tvm_ffi
-from tests.tune.tiny import PLACE, TARGET, candidate, module, ms, trace
 
 from sparsetvm._tvm import s_tir
 from sparsetvm.errors import FileError
@@ -15,6 +14,7 @@ from sparsetvm.tune.database import (
     tuning_record,
     workload_hash,
 )
+from tests.tune.tiny import PLACE, TARGET, candidate, module, ms, trace
 
 INTERFACE = ms.database.Database
 """Its methods go through TVM's C++, as the search does."""

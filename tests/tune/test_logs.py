@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
-from tests.tune.tiny import PLACE, TARGET, candidate, module, ms, session
 
 from sparsetvm.errors import FileError
 from sparsetvm.tune import logs
@@ -22,6 +21,7 @@ from sparsetvm.tune.logs import (
 )
 from sparsetvm.tune.record import TaskTimes
 from sparsetvm.tune.store import Store
+from tests.tune.tiny import PLACE, TARGET, candidate, module, ms, session
 
 SIZES = (64, 128)
 FILES = ["database_tuning_record.json", "database_workload.json", "session.json"]

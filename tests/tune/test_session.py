@@ -89,7 +89,7 @@ class Planted(Worker):
         return super().measure(library)
 
 
-_HANGS = "void main_(void) { for (;;) __asm__ volatile(\"\"); }"
+_HANGS = 'void main_(void) { for (;;) __asm__ volatile(""); }'
 _CRASHES = "void main_(void) { *(volatile int *)0 = 0; }"
 _ERRS = "void main_(void) {}"
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests.tune import postgres
-from tests.tune.tiny import PLACE, plain_record, session
-from tests.tune.writer import PLACE as WRITERS, number_of, record_of
 
 from sparsetvm.errors import FileError
 from sparsetvm.tune.connect import default_path
 from sparsetvm.tune.record import TaskTimes, Workload
 from sparsetvm.tune.store import STATES, Store
+from tests.tune import postgres
+from tests.tune.tiny import PLACE, plain_record, session
+from tests.tune.writer import PLACE as WRITERS, number_of, record_of
 
 ROOT = Path(__file__).resolve().parents[2]
 W1, W2 = Workload("1", "module one"), Workload("2", "module two")
