@@ -1,8 +1,9 @@
-"""What can go wrong for a user: each error is one sentence that says where, what, and the next step."""
+"""What can go wrong for a user: one sentence that says where, what, and the next step."""
 
 
 class SparseTVMError(Exception):
-    """Base of every error that the user can mend; the command line prints it alone and exits with 1."""
+    """Base of every error that the user can mend; the command line prints it alone and exits with
+    1."""
 
 
 class PlanError(SparseTVMError):

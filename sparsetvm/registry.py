@@ -1,4 +1,5 @@
-"""Names looked up in plans, on the command line and by schedules: one small table for each kind of thing."""
+"""Names looked up in plans, on the command line and by schedules: one small table for each kind
+of thing."""
 
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar

@@ -17,7 +17,8 @@ from sparsetvm.bench import nets
 from tests.passes.machine import to_onnx
 
 TOLERANCE = 1e-3
-"""Of the largest output: the promise of the README. float32 sums in another order differ by 1e-6 or so."""
+"""Of the largest output: the promise of the README. float32 sums in another order differ by 1e-6
+or so."""
 
 
 def relative_error(engine, module: torch.nn.Module, x: torch.Tensor) -> float:
@@ -48,7 +49,8 @@ def test_a_pruned_net_equals_torch_with_the_same_zeros(name, plan, size):
 
 
 def test_vgg16_compiles_in_20_seconds_and_runs_in_the_memory_it_needs(tmp_path):
-    """Untuned, on 2 cores; a run takes 1.5 times its weights and two largest activations at most."""
+    """Untuned, on 2 cores; a run takes 1.5 times its weights and two largest activations at
+    most."""
     net = nets.net("vgg16")
     pruned = st.prune(net.module, "pattern8x-b8")
     start = time.process_time()
@@ -62,7 +64,8 @@ def test_vgg16_compiles_in_20_seconds_and_runs_in_the_memory_it_needs(tmp_path):
 
 
 def peak_memory(path: Path) -> int:
-    """Bytes that loading and running an artifact adds to a process that has imported all it needs."""
+    """Bytes that loading and running an artifact adds to a process that has imported all it
+    needs."""
     code = """
 import sys, numpy as np, sparsetvm as st
 def status(key):

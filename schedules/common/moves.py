@@ -23,7 +23,8 @@ def unroll_all(sch, loops) -> None:
 
 
 def vectorize_inner(sch, block, keep: int) -> None:
-    """The innermost loop of `block` becomes one vector, those above it are unrolled but the outer `keep`."""
+    """The innermost loop of `block` becomes one vector, those above it are unrolled but the outer
+    `keep`."""
     *outer, inner = sch.get_loops(block)
     sch.vectorize(inner)
     unroll_all(sch, outer[keep:])

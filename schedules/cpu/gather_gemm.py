@@ -1,4 +1,4 @@
-"""Gather-GEMM on a CPU: positions in lanes, a tile of vectors x filters in registers, tiles across cores."""
+"""Gather-GEMM on a CPU: positions in lanes, a tile of vectors x filters in registers."""
 
 from sparsetvm.schedules.common.moves import (
     extent,
@@ -14,7 +14,8 @@ from sparsetvm.schedules import rule
 
 @rule("gather_gemm", "cpu")
 def gather_gemm(sch, pick) -> None:
-    """Rows with a vector or more of positions: lanes run over positions; shorter rows: over filters."""
+    """Rows with a vector or more of positions: lanes run over positions; shorter rows: over
+    filters."""
     _, _, position, _, _ = sch.get_loops(sch.get_sblock("gather_gemm"))
     if extent(sch, position) % pick.target.lanes == 0:
         _lanes_over_positions(sch, pick)
@@ -25,8 +26,8 @@ def gather_gemm(sch, pick) -> None:
 def _lanes_over_positions(sch, pick) -> None:
     """block of tiles -> group -> tile -> column -> (filters x vectors x lanes in registers)
 
-    Weights that outweigh x are read once: a block is all tiles. Otherwise x is, and a block holds as
-    many tiles as it takes to do about a thousand columns before the next group's weights.
+    Weights that outweigh x are read once: a block is all tiles. Otherwise x is, and a block holds
+    as many tiles as it takes to do about a thousand columns before the next group's weights.
     """
     block, epilogue = sch.get_sblock("gather_gemm"), sch.get_sblock("epilogue")
     group, filters, position, n, k = sch.get_loops(block)

@@ -39,7 +39,8 @@ def bench(
     seconds: float = SECONDS,
     progress: Callable[[str], None] = log.info,
 ) -> BenchResult:
-    """Prune by magnitude, compile sparse and dense, and time both beside the peers; see `compare`."""
+    """Prune by magnitude, compile sparse and dense, and time both beside the peers; see
+    `compare`."""
     dense = net_of(net) if isinstance(net, str) else net
     rules = plan if isinstance(plan, Plan) else Plan.load(plan)
     peers = [known_peers[name].name for name in peers]  # an unknown one is refused before long work

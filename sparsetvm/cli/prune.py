@@ -22,7 +22,8 @@ def command(
 ) -> None:
     """Put a plan's zeros into a net's weights and write it as layer IR.
 
-    What remains is not retrained; to fit it to a few inputs, prune in Python: sparsetvm.prune(model, plan, refit_on=samples).
+    What remains is not retrained; to fit it to a few inputs, prune in Python:
+    sparsetvm.prune(model, plan, refit_on=samples).
     """
     show_settings("prune", net=net, plan=plan, output=output)
     from ..files import check_writable

@@ -1,4 +1,4 @@
-"""How a kernel is written down: TVM's builder, which takes plain Python in the middle of a function."""
+"""How a kernel is written down: TVM's builder, which takes plain Python in between."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

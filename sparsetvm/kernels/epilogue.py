@@ -6,7 +6,8 @@ from .._tvm import tvm
 
 
 def activation(epilogue: tuple[str, ...]) -> Callable:
-    """The function of one value that ends an epilogue; the identity when it ends in 'bias' or 'add'."""
+    """The function of one value that ends an epilogue; the identity when it ends in 'bias' or
+    'add'."""
     return _ACTIVATIONS.get(epilogue[-1] if epilogue else "", lambda value: value)
 
 
@@ -22,7 +23,8 @@ def _f32(number: float):
     return tvm.tirx.const(number, "float32")
 
 
-# The number stands first in max and min: what comes second is what NaN gives, and torch passes NaN on.
+# The number stands first in max and min: what comes second is what NaN gives, and torch passes
+# NaN on.
 _ACTIVATIONS = {
     "relu": lambda value: tvm.tirx.max(_f32(0), value),
     "relu6": lambda value: _clip(value, 0, 6),

@@ -1,4 +1,4 @@
-"""What surrounds the operator in the flat layout: change of raster, pooling, mean, concatenation, depthwise.
+"""What surrounds the operator: change of raster, pooling, mean, concatenation, depthwise.
 
 All of them write whole rows, margins included, one channel after the other; each line is a plain
 loop that LLVM vectorizes.
@@ -35,7 +35,8 @@ def from_flat(dest: Flat, source: Flat, stride: Size, phases: tuple[Size, ...]):
 
 
 def _phase(at: Index, size: Size, stride: Size, phases: tuple[Size, ...]) -> Callable:
-    """A strided layer reads every stride-th pixel: each phase of the input becomes an image of its own.
+    """A strided layer reads every stride-th pixel: each phase of the input becomes an image of
+    its own.
 
     a b c d e   stride 2, phases 0 and 1   ->   a c e   and   b d .
     """
@@ -98,7 +99,8 @@ def avg_pool(dest: Flat, source: Flat, window: Window, count_padding: bool):
 
 
 def depthwise(dest: Flat, source: Flat, window: Window, activate: Callable):
-    """One kernel per channel: y[c] = activate(bias[c] + sum over the window of weight[c, place] * x[c])."""
+    """One kernel per channel: y[c] = activate(bias[c] + sum over the window of weight[c, place] *
+    x[c])."""
     C, K = source.channels, prod(window.kernel)
 
     def value(x, weight, bias, c, n, d, h, w):
@@ -190,7 +192,8 @@ def _if_all(conditions, read):
 
 
 def _write_rows(dest: Flat, value: Callable, **inputs: int):
-    """A kernel of tensors of these lengths that writes value(*inputs, channel, image, d, h, w) to each pixel."""
+    """A kernel of tensors of these lengths that writes value(*inputs, channel, image, d, h, w) to
+    each pixel."""
     C, N, (D, H, W) = dest.channels, dest.frame.batch, dest.size
     PD, PH, PW = dest.frame.pitch
     guard, row, used = dest.frame.guard, dest.frame.row, N * PD * PH * PW

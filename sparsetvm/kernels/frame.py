@@ -66,7 +66,8 @@ class Frame:
 
 @dataclass(frozen=True)
 class Flat:
-    """An activation laid out in a frame: `channels` rows with images of `size` (depth, height, width)."""
+    """An activation laid out in a frame: `channels` rows with images of `size` (depth, height,
+    width)."""
 
     frame: Frame
     channels: int
@@ -112,7 +113,8 @@ class Window:
 
     @property
     def taps(self) -> list[tuple[tuple[int, int, int], tuple[int, int, int]]]:
-        """(phase, shift) of each kernel position, in order: output o reads pixel o + shift of that phase.
+        """(phase, shift) of each kernel position, in order: output o reads pixel o + shift of
+        that phase.
 
         stride 2, kernel 3, before 1  ->  (1, -1) (0, 0) (1, 0)
         """

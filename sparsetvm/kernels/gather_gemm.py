@@ -1,4 +1,4 @@
-"""The one operator: groups of filters gather the columns they keep, over flat, padded activations."""
+"""The one operator: groups of filters gather the columns they keep, over flat activations."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,8 @@ class GatherGemm:
 
     @property
     def facts(self) -> dict[str, int | str]:
-        """What schedule rules and the cost model may read: coarse facts, for they are part of the workload."""
+        """What schedule rules and the cost model may read: coarse facts, for they are part of the
+        workload."""
         return {
             "kind": "gather_gemm",
             "groups": self.groups,
@@ -42,7 +43,8 @@ class GatherGemm:
 def gather_gemm(shape: GatherGemm):
     """The unscheduled PrimFunc
 
-        y[row[g, b] + s] = mask[s] ? epilogue(sum over n, k of values[g, n, k, b] * x[offset[g, n, k] + s]) : 0
+        total[g, b, s] = sum over n, k of values[g, n, k, b] * x[offset[g, n, k] + s]
+        y[row[g, b] + s] = mask[s] ? epilogue(total[g, b, s] + bias[g, b]) : 0
 
     x         float32 [x_length]      the input activation, flat (kernels/frame.py)
     values    float32 [G, N, K, B]    the weights that stay

@@ -1,10 +1,11 @@
-"""Zeros where a scheduled kernel does not write: the guard before the first row, the end of each row."""
+"""Zeros where a scheduled kernel does not write: the first guard, and the end of each row."""
 
 from .._tvm import s_tir, tirx
 
 
 def with_zero_margins(function, guard: int, row: int, channels: int, lanes: int):
-    """The same PrimFunc, writing zeros to what lies outside the lanes of its output, the last parameter.
+    """The same PrimFunc, writing zeros to what lies outside the lanes of its output, the last
+    parameter.
 
         y[row + s] = ...                for s < lanes
         -->

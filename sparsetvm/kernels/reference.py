@@ -21,7 +21,8 @@ def gather_gemm(
     mask: np.ndarray,
     residual: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(places, values) of the lanes that kernels/gather_gemm.py writes; its arguments, its output's order."""
+    """(places, values) of the lanes that kernels/gather_gemm.py writes; its arguments, its
+    output's order."""
     lane = np.arange(len(mask))
     activate = _ACTIVATIONS.get(epilogue[-1] if epilogue else "", lambda y: y)
     places = row[:, :, None] + lane

@@ -25,8 +25,8 @@ def best_tile(filters: int, vectors: int, registers: int) -> Tile:
     """The register tile with the fewest cycles for rows of `vectors` and groups of `filters`.
 
     A step costs its multiply-adds (two a cycle), its loads (two a cycle; those of x straddle two
-    cache lines) or the latency of one accumulator, whichever is most, and one cycle for the loop. Of equal
-    ones, the tile with more filters reads x less often.
+    cache lines) or the latency of one accumulator, whichever is most, and one cycle for the loop.
+    Of equal ones, the tile with more filters reads x less often.
     """
     tiles = [
         Tile(v, f)
@@ -45,8 +45,8 @@ def best_tile(filters: int, vectors: int, registers: int) -> Tile:
 
 
 def lanes_for(filters: int, positions: int, row: int, lanes: int, registers: int) -> int:
-    """Positions to compute in each row: whole tiles if the row has room for them, else whole vectors;
-    the positions themselves where not even those fit (lanes then run over filters)."""
+    """Positions to compute in each row: whole tiles if the row has room for them, else whole
+    vectors; the positions themselves where not even those fit (lanes then run over filters)."""
     vectors = -(-positions // lanes)
     whole = round_up(vectors, best_tile(filters, vectors, registers).vectors)
     for count in (whole, vectors):

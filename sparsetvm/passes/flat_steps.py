@@ -1,4 +1,4 @@
-"""How each binding of the graph works on flat activations: where its values lie, and what computes them."""
+"""How each binding works on flat activations: where its values lie, and what computes them."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ from .layout import Layout, Value, images
 
 @dataclass(frozen=True)
 class Step(ABC):
-    """One binding: `output = call`. `result` is the output's flat form; None: it comes out plain."""
+    """One binding: `output = call`. `result` is the output's flat form; None: it comes out
+    plain."""
 
     output: object
     call: object
@@ -39,7 +40,8 @@ class PlainStep(Step):
 
 @dataclass(frozen=True)
 class ElementwiseStep(Step):
-    """Zero in, zero out, so margins stay zero: the same Relax operator over whole flat activations."""
+    """Zero in, zero out, so margins stay zero: the same Relax operator over whole flat
+    activations."""
 
     inputs: tuple[Value, ...]
 

@@ -39,7 +39,8 @@ def samples(var: str, shape: tuple[int, ...]) -> Value:
 
 
 def phases(var: str, value: Value, window: Window) -> Value:
-    """The phases of `value` that the strided layer computing `var` reads, each an image of its own."""
+    """The phases of `value` that the strided layer computing `var` reads, each an image of its
+    own."""
     count = len(window.phases)
     return Value(var, "phases", value.batch, value.channels * count, window.phase_size(value.size))
 
@@ -72,7 +73,8 @@ class Layout:
                 self._shifts[first] += self._shifts.pop(other)
 
     def read(self, value: Value, window: Window, size: Size, output: Size) -> None:
-        """A layer reads `value`, the phases of images of `size`, through `window`: widen the margins."""
+        """A layer reads `value`, the phases of images of `size`, through `window`: widen the
+        margins."""
         root = self._root(value)
         self._pitch[root] = _larger(self._pitch[root], window.pitch(size, output))
         self._shifts[root] += [shift for _, shift in window.taps]

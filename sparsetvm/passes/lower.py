@@ -1,4 +1,5 @@
-"""Give every marked layer its kernel, and let what lies between layers work on flat activations too."""
+"""Give every marked layer its kernel, and let what lies between layers work on flat activations
+too."""
 
 import re
 
@@ -137,7 +138,8 @@ class _Emission:
         return self._plain[var]
 
     def convert(self, value: Value, to: Value, stride, phases):
-        """`value` laid out as `to`: from its flat form if there is one, else from the plain tensor."""
+        """`value` laid out as `to`: from its flat form if there is one, else from the plain
+        tensor."""
         dest = self.place(to)
         if value.name in self._flat:
             kernel = flat.from_flat(dest, self.place(value), stride, phases)

@@ -25,7 +25,8 @@ def program_of(ir: LayerIR) -> Imported:
 
 
 def to_layers(program: Imported) -> Imported:
-    """From a front end's graph to one whose layers are functions of their own, named and with their epilogues."""
+    """From a front end's graph to one whose layers are functions of their own, named and with
+    their epilogues."""
     program = canonicalise(program)  # batch norm and padding go into the convolutions
     program = mark(program)  # each convolution and linear layer becomes a function with its name
     return fuse(program)  # bias, residual add and activation go into it; after mark

@@ -1,4 +1,5 @@
-"""Make every kernel fast: the schedule of its target, then zeros in the margins it does not write."""
+"""Make every kernel fast: the schedule of its target, then zeros in the margins it does not
+write."""
 
 from collections.abc import Callable
 
@@ -50,7 +51,8 @@ def _scheduled(function, target: Target, tuned):
 
 
 def single_threaded(function):
-    """The same function on one thread: a parallel loop costs 14 us even when it has nobody to share with."""
+    """The same function on one thread: a parallel loop costs 14 us even when it has nobody to
+    share with."""
 
     def serial(loop):
         if loop.kind != tirx.ForKind.PARALLEL:

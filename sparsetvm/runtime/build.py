@@ -39,7 +39,8 @@ def build(program: Imported, ir: LayerIR, target: Target) -> Artifact:
 
 
 def _steps(program: Imported, layers: set[str]) -> tuple[Step, ...]:
-    """The kernel calls of main in order; a call that reads a layer's packed constants is that layer's."""
+    """The kernel calls of main in order; a call that reads a layer's packed constants is that
+    layer's."""
     main = program.module["main"]
     parameters = main.params[len(program.inputs) :]
     owner = {

@@ -17,7 +17,8 @@ class Pick(ABC):
 
     @abstractmethod
     def tile(self, sch, loop, default: Sequence[int]) -> list:
-        """Factors for sch.split(loop, ...): the outermost, then as many inner ones as the default has."""
+        """Factors for sch.split(loop, ...): the outermost, then as many inner ones as the default
+        has."""
 
     @abstractmethod
     def one_of(self, sch, choices: Sequence[int], default: int):

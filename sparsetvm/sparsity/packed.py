@@ -66,7 +66,8 @@ def pack(weight: np.ndarray, group: int, block: int | None) -> Packed:
     """The non-zero weights in groups of `group` filters and blocks of `block` input channels.
 
     weight [filters, input channels, *kernel]; any zeros will do: unpack(pack(w)) == w. Filters that
-    keep the same columns share a group, wherever they stand in the weight. A group has no more slots
+    keep the same columns share a group, wherever they stand in the weight. A group has no more
+    slots
     than there are filters.
     """
     filters, channels, *kernel = weight.shape

@@ -15,7 +15,8 @@ log = logging.getLogger(__name__)
 
 
 class Records:
-    """The verified records of a device, out of tuning_logs/ and the database; the faster one wins."""
+    """The verified records of a device, out of tuning_logs/ and the database; the faster one
+    wins."""
 
     def __init__(self, target: Target, database: str | Path | None = None):
         self._logged: dict[str, Record] = {}

@@ -1,4 +1,5 @@
-"""One task's search: MetaSchedule draws and mutates traces, XGBoost ranks them, the best are measured."""
+"""One task's search: MetaSchedule draws and mutates traces, XGBoost ranks them, the best are
+measured."""
 
 import logging
 import sys
@@ -29,7 +30,8 @@ Tell = Callable[[Measured], None]
 def search(
     task: Task, target: Target, database: Database, trials: int, seed: int, tell: Tell
 ) -> None:
-    """Measure up to `trials` candidates of `task`, the default schedule first; all go into `database`.
+    """Measure up to `trials` candidates of `task`, the default schedule first; all go into
+    `database`.
 
     `tell` hears of each. A candidate that fails is quarantined, with its trace and the reason.
     """

@@ -1,4 +1,5 @@
-"""Tune a net: every kernel in turn, resumable at any moment, for everything found is in the database."""
+"""Tune a net: every kernel in turn, resumable at any moment, for everything found is in the
+database."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""What there is to tune: one task for each distinct kernel of a net, with the arrays it is called with."""
+"""What there is to tune: one task for each distinct kernel of a net, with the arrays it is called
+with."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,5 @@
-"""A process that runs candidates, for they may hang, crash or overwrite memory: it is thrown away then."""
+"""A process that runs candidates, for they may hang, crash or overwrite memory: it is thrown away
+then."""
 
 import multiprocessing
 import time

@@ -66,7 +66,8 @@ class Result:
 def run_cases(
     cases: list[Case], structure: Structure, target: Target, rng: np.random.Generator
 ) -> list[Result]:
-    """Compile all cases into one net with weights of `structure`, run it, and each by the reference."""
+    """Compile all cases into one net with weights of `structure`, run it, and each by the
+    reference."""
     builder = relax.BlockBuilder()
     inputs, weights, arrays, outputs = [], [], {}, []
     for i, case in enumerate(cases):

@@ -27,7 +27,8 @@ class Residual(nn.Module):
 
 
 class Branches(nn.Module):
-    """Branches that meet in a concatenation, with pools and an operator that stays plain between."""
+    """Branches that meet in a concatenation, with pools and an operator that stays plain
+    between."""
 
     def __init__(self):
         super().__init__()
