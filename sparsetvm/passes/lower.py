@@ -181,7 +181,7 @@ class _Emission:
         self._plain[var.name] = x
 
     def _add(self, function, name: str):
-        """A private function of the module; TVMScript called it "main"."""
+        """A private function of the module; its builder called it "main"."""
         return self.builder.add_func(function.without_attr("global_symbol"), name)
 
     def _call(self, function, args: list, shape: tuple[int, ...]):

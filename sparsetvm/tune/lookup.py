@@ -1,6 +1,5 @@
 """What compile asks: the best schedule known for a kernel, on this device."""
 
-import logging
 from pathlib import Path
 
 from .._tvm import s_tir, tirx
@@ -10,9 +9,6 @@ from .database import Database, tuning_record, workload_hash
 from .logs import find_logs
 from .record import Record
 from .task import workload
-
-log = logging.getLogger(__name__)
-
 
 class Records:
     """The verified records of a device, out of tuning_logs/ and the database; the faster one

@@ -87,6 +87,7 @@ def _serve(
         own = aligned(array.shape, array.dtype)
         own[...] = array
         tensors.append(tvm.runtime.from_dlpack(own))
+    output = own  # the last one
     places, values = truth
     largest = np.abs(values).max()
     pipe.send("ready")
@@ -97,8 +98,9 @@ def _serve(
             return
         try:
             run = tvm.runtime.load_module(library)["main"]
+            output[:] = np.nan  # the last candidate's right result must not stand in for this one's
             run(*tensors)
-            error = float(np.abs(np.from_dlpack(tensors[-1])[places] - values).max() / largest)
+            error = float(np.abs(output[places] - values).max() / largest)
             if not error <= TOLERANCE:
                 pipe.send(
                     Measured(failure=f"its result is off by {error:.0e} of the largest value")

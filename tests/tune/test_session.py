@@ -83,7 +83,7 @@ class Planted(Worker):
 
     def measure(self, library):
         self._count += 1
-        kinds = {2: _HANGS, 3: _CRASHES, 4: _ERRS}
+        kinds = {2: _ERRS, 3: _HANGS, 4: _CRASHES}
         if self._count in kinds:
             library = _library(kinds[self._count], library)
         return super().measure(library)
