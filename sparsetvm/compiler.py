@@ -10,6 +10,7 @@ from .frontends import read
 from .frontends.imported import Imported
 from .ir import LayerIR, verify
 from .passes.block import Block
+from .passes.form import choose
 from .passes.mark import layers_of
 from .passes.pipeline import program_of, to_code, to_layers
 from .runtime.artifact import Artifact
@@ -73,9 +74,10 @@ def compile(
     device = resolve(target, threads)
     records = Records(device, database)
     folder = Path(dump) if dump else None
-    code = to_code(program_of(ir), ir.layers, device, records.trace_of, folder)
+    forms = choose(ir.layers, ir.arrays, device, {})
+    code = to_code(program_of(ir), ir.layers, device, forms, records.trace_of, folder)
     log.info("%s", records)
-    return build(code, ir, device)
+    return build(code, ir, device, forms)
 
 
 def _outputs(program: Imported) -> tuple[tuple[tuple[int, ...], str], ...]:

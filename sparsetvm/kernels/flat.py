@@ -135,7 +135,7 @@ def concat(dest: Flat, first: Flat, second: Flat):
         a, b = tensor("a", first.length), tensor("b", second.length)
         y = tensor("y", dest.length)
         with T.sblock("root"):
-            _fill(y, 0, guard, T.float32(0))
+            _fill_guards(dest, y)
             for source, start in ((a, 0), (b, first.channels)):
                 rows = first.channels if source is a else second.channels
                 with T.parallel(0, rows) as c, T.serial(0, row) as i:
@@ -202,7 +202,7 @@ def _write_rows(dest: Flat, value: Callable, **inputs: int):
         arguments = [tensor(name, length) for name, length in inputs.items()]
         y = tensor("y", dest.length)
         with T.sblock("root"):
-            _fill(y, 0, guard, zero)
+            _fill_guards(dest, y)
             with T.parallel(0, C) as c:
                 start = guard + c * row
                 with T.grid(N, PD, PH) as (n, d, h):
@@ -224,6 +224,12 @@ def _scheduled_function():
     with tensor_function() as function:
         T.func_attr({"tirx.is_scheduled": True})
         yield function
+
+
+def _fill_guards(dest: Flat, y) -> None:
+    after = dest.frame.guard + dest.channels * dest.frame.row
+    _fill(y, 0, dest.frame.guard, T.float32(0))
+    _fill(y, after, dest.length - after, T.float32(0))
 
 
 def _fill(buffer, start, count: int, value) -> None:

@@ -8,9 +8,8 @@
         . . . .                              channels: the end of one serves as the start of the next
 
 A kernel position is then a constant shift. Every image is seen as three-dimensional (depth, height,
-width, with leading ones); the images of a batch follow each other in the row. A guard before the
-first row holds the zeros that its first pixels reach back to; a guard after the last row can be
-read but holds nothing.
+width, with leading ones); the images of a batch follow each other in the row. Guards before the
+first row and after the last hold the zeros that kernels reach to.
 """
 
 from dataclasses import dataclass
@@ -44,6 +43,11 @@ class Frame:
         """Elements from one image, plane, line and pixel to the next."""
         planes, lines, pixels = self.pitch
         return (planes * lines * pixels, lines * pixels, pixels, 1)
+
+    @property
+    def image(self) -> int:
+        """Elements of one image, margins included."""
+        return prod(self.pitch)
 
     @property
     def row(self) -> int:

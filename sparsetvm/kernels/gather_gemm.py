@@ -1,6 +1,7 @@
 """The one operator: groups of filters gather the columns they keep, over flat activations."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .._tvm import T, tirx
 from .builder import store, tensor, tensor_function
@@ -27,12 +28,14 @@ class GatherGemm:
     y_length: int
     epilogue: tuple[str, ...]
 
+    kind: ClassVar[str] = "gather_gemm"
+
     @property
     def facts(self) -> dict[str, int | str]:
         """What schedule rules and the cost model may read: coarse facts, for they are part of the
         workload."""
         return {
-            "kind": "gather_gemm",
+            "kind": self.kind,
             "groups": self.groups,
             "filters": self.filters,
             "blocks": self.blocks,

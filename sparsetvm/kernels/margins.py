@@ -1,4 +1,4 @@
-"""Zeros where a scheduled kernel does not write: the first guard, and the end of each row."""
+"""Zeros where a scheduled kernel does not write: both guards, and the end of each row."""
 
 from .._tvm import s_tir, tirx
 
@@ -9,7 +9,7 @@ def with_zero_margins(function, guard: int, row: int, channels: int, lanes: int)
 
         y[row + s] = ...                for s < lanes
         -->
-        y[:guard] = 0; y[row + lanes : next row] = 0
+        y[:guard] = 0; y[row + lanes : next row] = 0; y[after the last row :] = 0
         y[row + s] = ...
 
     Done after scheduling: TensorIR schedules a block only when it is its buffer's one writer.
@@ -21,8 +21,12 @@ def with_zero_margins(function, guard: int, row: int, channels: int, lanes: int)
         return tirx.For(i, 0, extent, tirx.ForKind.SERIAL, body(i))
 
     stores = []
-    if guard:
-        stores.append(loop(guard, lambda i: tirx.BufferStore(y, zero, [i])))
+    after, length = guard + channels * row, int(y.shape[0])
+    for start, end in ((0, guard), (after, length)):
+        if end > start:
+            stores.append(
+                loop(end - start, lambda i, start=start: tirx.BufferStore(y, zero, [start + i]))
+            )
     if row > lanes:
         stores.append(
             loop(

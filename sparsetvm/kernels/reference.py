@@ -1,6 +1,11 @@
-"""Gather-GEMM in numpy: what every scheduled kernel must give."""
+"""The operator in numpy, directly and in the Winograd domain: what scheduled kernels must give."""
+
+from collections.abc import Sequence
 
 import numpy as np
+
+from .gather_gemm import GatherGemm
+from .winograd import Winograd
 
 _ACTIVATIONS = {
     "relu": lambda y: np.maximum(y, 0),
@@ -9,6 +14,25 @@ _ACTIVATIONS = {
     "sigmoid": lambda y: 1 / (1 + np.exp(-y)),
     "silu": lambda y: y / (1 + np.exp(-y)),
 }
+
+
+def truth(
+    kernel: GatherGemm | Winograd, arguments: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(places in the output, the values that belong there) for a kernel's arguments, its output's
+    order."""
+    if isinstance(kernel, Winograd):
+        return winograd(kernel, *arguments)
+    return gather_gemm(kernel.epilogue, *arguments)
+
+
+def operations(kernel: GatherGemm | Winograd, arguments: Sequence[np.ndarray]) -> int:
+    """Multiplications and additions of the gather-GEMMs that a kernel must do."""
+    values = arguments[1]
+    if isinstance(kernel, Winograd):
+        rows, columns = kernel.tiles
+        return 2 * values.size * kernel.frame.batch * rows * columns
+    return 2 * values.size * int(np.count_nonzero(arguments[5]))
 
 
 def gather_gemm(
@@ -24,13 +48,52 @@ def gather_gemm(
     """(places, values) of the lanes that kernels/gather_gemm.py writes; its arguments, its
     output's order."""
     lane = np.arange(len(mask))
-    activate = _ACTIVATIONS.get(epilogue[-1] if epilogue else "", lambda y: y)
     places = row[:, :, None] + lane
     total = np.empty(places.shape, np.float32)
     for g in range(len(values)):
         kept = values[g].reshape(-1, values.shape[-1])
         total[g] = kept.T @ x[offset[g].reshape(-1, 1) + lane]
     total += bias[:, :, None]
+    return places, np.where(mask != 0, _end(epilogue, total, places, residual), 0)
+
+
+def winograd(
+    kernel: Winograd,
+    x: np.ndarray,
+    values: np.ndarray,
+    channel: np.ndarray,
+    row: np.ndarray,
+    bias: np.ndarray,
+    residual: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same for kernels/winograd.py: the pixels that it writes."""
+    tile, frame, (up, left) = kernel.work.transform, kernel.frame, kernel.before
+    image, plane, line, pixel = frame.strides
+    m, points, (rows, columns) = tile.outputs, tile.points, kernel.tiles
+    n, h, w = np.meshgrid(range(frame.batch), range(rows), range(columns), indexing="ij")
+    corner = (n * image + (h * m) * line + w * m).ravel()
+    inside = (np.arange(points)[:, None] - up) * line + np.arange(points) - left
+    start = frame.guard + np.arange(kernel.work.channels) * frame.row
+    tiles = x[start[:, None, None, None] + corner[:, None, None] + inside]  # [C, tiles, p, p]
+    u = np.einsum("ik,ctkl,jl->ijct", tile.BT, tiles, tile.BT, optimize=True)
+    u = u.reshape(points**2, len(start), -1)
+    total = np.empty((*row.shape, len(corner), m, m), np.float32)
+    for r, g in np.ndindex(*row.shape[:2]):
+        products = values[r, :, g].transpose(0, 2, 1) @ u[:, channel[r, g]]
+        products = products.reshape(points, points, -1, len(corner))
+        total[r, g] = np.einsum("ik,klbt,jl->btij", tile.AT, products, tile.AT, optimize=True)
+    total += bias[..., None, None, None]
+    height, width = kernel.work.size
+    exists = (h * m).reshape(-1, 1, 1) + np.arange(m)[:, None] < height
+    exists = exists & ((w * m).reshape(-1, 1, 1) + np.arange(m) < width)
+    places = row[..., None, None, None] + corner[:, None, None] + np.arange(m)[:, None] * line
+    places = (places + np.arange(m) * pixel)[..., exists]
+    return places, _end(kernel.epilogue, total[..., exists], places, residual)
+
+
+def _end(
+    epilogue: tuple[str, ...], total: np.ndarray, places: np.ndarray, residual: np.ndarray | None
+) -> np.ndarray:
     if residual is not None:
-        total += residual[places]
-    return places, np.where(mask != 0, activate(total), 0)
+        total = total + residual[places]
+    return _ACTIVATIONS.get(epilogue[-1] if epilogue else "", lambda y: y)(total)

@@ -6,20 +6,25 @@ import numpy as np
 
 from ..ir.layer import Layer
 from ..kernels import flat
+from ..kernels.cut import Work, best_cut
 from ..kernels.epilogue import activation
 from ..kernels.frame import Window
 from ..kernels.gather_gemm import GatherGemm
 from ..kernels.tile import dense_group, lanes_for
-from ..sparsity.dense import Dense
-from ..sparsity.packed import pack as pack_weight
+from ..kernels.winograd import Winograd, reach
+from ..sparsity.packed import Packed, pack as pack_weight
 from . import pack
 from .flat_steps import Step
+from .form import Form, forms_of
 from .layout import Value, images, phases, samples
 
 
 @dataclass(frozen=True)
 class LayerStep(Step):
-    """y = gather_gemm(x, values, offset, row, bias, mask, residual?); a stride reads x's phases."""
+    """y = gather_gemm(x, values, offset, row, bias, mask, residual?); a stride reads x's phases.
+
+    In the Winograd domain: y = winograd(x, values, channel, row, bias, residual?).
+    """
 
     layer: Layer
     source: Value
@@ -40,33 +45,75 @@ class LayerStep(Step):
         joined = [self.read, self.result] + ([self.residual] if self.residual else [])
         layout.join([layout.add(value) for value in joined])
         layout.read(self.read, self.window, self.source.size, self.result.size)
+        for form in forms_of(self.layer):  # all of them: a frame does not depend on the choice
+            if form.outputs > 1:
+                layout.touch(self.read, reach(form.transform(self.layer)))
 
     def emit(self, emission):
+        layer, form = self.layer, emission.forms[self.layer.name]
+        kernel, constants = (self._direct if form.outputs == 1 else self._winograd)(emission, form)
+        args = [self._input(emission)]
+        args += [emission.constant(f"{layer.name}.{name}", a) for name, a in constants.items()]
+        if form.outputs == 1:
+            args.append(emission.mask(emission.place(self.result), kernel.lanes))
+        if self.residual:
+            args.append(emission.flat(self.residual))
+        emission.set_flat(self, emission.layer_kernel(kernel, emission.place(self.result), args))
+
+    def _direct(self, emission, form: Form) -> tuple[GatherGemm, dict[str, np.ndarray]]:
         layer, target = self.layer, emission.target
         source, dest = emission.place(self.read), emission.place(self.result)
         weight = emission.array(layer.weight)
-        if isinstance(layer.structure, Dense):
-            packed = pack_weight(weight, dense_group(dest.positions, target.lanes), None)
-        else:
+        if form.sparse:
             packed = layer.structure.pack(weight)
+        else:
+            packed = pack.all_kept(weight, dense_group(dest.positions, target.lanes))
         groups, blocks, columns, filters = packed.values.shape
         lanes = lanes_for(filters, dest.positions, dest.frame.row, target.lanes, target.registers)
-        bias = None if layer.bias is None else emission.array(layer.bias)
         constants = {
             "values": packed.values,
             "offset": pack.offsets(packed, self.window, source),
-            "row": pack.output_rows(packed, dest),
-            "bias": pack.group_bias(packed, bias),
+            **self._rows_and_bias(emission, packed),
         }
-        args = [self._input(emission)]
-        args += [emission.constant(f"{layer.name}.{name}", a) for name, a in constants.items()]
-        args.append(emission.mask(dest, lanes))
-        if self.residual:
-            args.append(emission.flat(self.residual))
-        shape = GatherGemm(
+        kernel = GatherGemm(
             groups, filters, blocks, columns, lanes, source.length, dest.length, layer.epilogue
         )
-        emission.set_flat(self, emission.gather_gemm(shape, dest, args))
+        return kernel, constants
+
+    def _winograd(self, emission, form: Form) -> tuple[Winograd, dict[str, np.ndarray]]:
+        layer, target = self.layer, emission.target
+        source, dest = emission.place(self.read), emission.place(self.result)
+        weight, transform = emission.array(layer.weight), form.transform(layer)
+        kernels = np.abs(weight).sum(axis=(2, 3))
+        if form.sparse:
+            packed = pack_weight(kernels, layer.structure.group, None)
+        else:
+            packed = pack.all_kept(kernels, dense_group(dest.positions, target.lanes))
+        groups, _, columns, filters = packed.values.shape
+        work = Work(
+            transform, groups, filters, columns, source.channels, source.frame.batch, dest.size[1:]
+        )
+        cut, _ = best_cut(work, target)
+        constants = pack.transformed(weight, packed, transform, cut.groups)
+        for name, array in self._rows_and_bias(emission, packed).items():
+            constants[name] = pack.in_rounds(array, cut.groups)
+        kernel = Winograd(
+            work,
+            frame=dest.frame,
+            before=self.window.before[1:],
+            epilogue=layer.epilogue,
+            lanes=target.lanes,
+            cut=cut,
+            outputs=dest.channels,
+        )
+        return kernel, constants
+
+    def _rows_and_bias(self, emission, packed: Packed) -> dict[str, np.ndarray]:
+        bias = None if self.layer.bias is None else emission.array(self.layer.bias)
+        return {
+            "row": pack.output_rows(packed, emission.place(self.result)),
+            "bias": pack.group_bias(packed, bias),
+        }
 
     def _input(self, emission):
         if not self.window.is_strided:

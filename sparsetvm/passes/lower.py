@@ -2,6 +2,8 @@
 too."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,18 +13,30 @@ from ..ir.layer import Layer
 from ..kernels import flat
 from ..kernels.frame import Flat
 from ..kernels.gather_gemm import GatherGemm, gather_gemm
+from ..kernels.winograd import Winograd, winograd
 from ..targets.target import Target
 from . import pack
 from .block import Block, substitute, variables
 from .flat_steps import PlainStep, Step, flat_step
+from .form import Form
 from .layer_step import layer_step
 from .layout import Layout, Value
 from .mark import layer_of_call
+from .schedule import KERNEL, MARGINS
 
 EVERY_PIXEL = ((0, 0, 0),)
 
 
-def lower(program: Imported, layers: tuple[Layer, ...], target: Target) -> Imported:
+@dataclass(frozen=True)
+class Lowered(Imported):
+    """A program of kernels; `kernels` are those that still have to be scheduled, by function."""
+
+    kernels: dict[str, GatherGemm | Winograd]
+
+
+def lower(
+    program: Imported, layers: tuple[Layer, ...], target: Target, forms: Mapping[str, Form]
+) -> Lowered:
     """Marked calls and what lies between them become kernels on flat activations.
 
         y = features_0(x, features.0.weight, features.0.bias)     # sparsetvm.layer = "features.0"
@@ -33,13 +47,14 @@ def lower(program: Imported, layers: tuple[Layer, ...], target: Target) -> Impor
         z_flat = R.call_tir(max_pool2d, (y_flat,))
         z = R.call_tir(to_plain, (z_flat,))
 
-    Kernels come out unscheduled; the packed constants take the place of the weights.
+    Kernels come out unscheduled, each layer in its form; the packed constants take the place of
+    the weights.
     """
     steps = _steps(program.module, {layer.name: layer for layer in layers})
     layout = Layout()
     for step in steps:
         step.place(layout)
-    return _Emission(program, layout, target).run(steps)
+    return _Emission(program, layout, target, forms).run(steps)
 
 
 def _steps(module, layers: dict[str, Layer]) -> list[Step]:
@@ -63,8 +78,10 @@ def _steps(module, layers: dict[str, Layer]) -> list[Step]:
 class _Emission:
     """The function under construction: each value in the forms that someone asked for."""
 
-    def __init__(self, program: Imported, layout: Layout, target: Target):
-        self.target = target
+    def __init__(
+        self, program: Imported, layout: Layout, target: Target, forms: Mapping[str, Form]
+    ):
+        self.target, self.forms = target, forms
         self.builder = relax.BlockBuilder()
         self._program, self._layout = program, layout
         self._main = Block.of(program.module)
@@ -74,8 +91,9 @@ class _Emission:
         self._flat: dict[str, object] = {}
         self._values: dict[str, tuple[Value, tuple[int, ...]]] = {}
         self._kernels: dict[object, object] = {}
+        self._shapes: dict[str, GatherGemm | Winograd] = {}
 
-    def run(self, steps: list[Step]) -> Imported:
+    def run(self, steps: list[Step]) -> Lowered:
         inputs = [relax.Var(var.name, var.ty) for var in self._main.inputs]
         self._plain = {var.name: var for var in inputs}
         self._named = {
@@ -88,12 +106,13 @@ class _Emission:
                 result = self.builder.emit_output(self.on_plain(self._main.result))
             parameters = list(self._parameters.values())
             self.builder.emit_func_output(result, inputs + parameters)
-        return Imported(
+        return Lowered(
             module=self.builder.get(),
             arrays=self._arrays,
             parameters=tuple(self._parameters),
             inputs=self._program.inputs,
             source=self._program.source,
+            kernels=self._shapes,
         )
 
     # what steps ask for
@@ -149,18 +168,23 @@ class _Emission:
         x = self.builder.emit(relax.op.reshape(self.plain(value.var), (length,)))
         return self.kernel("from_plain", kernel, [x], (dest.length,))
 
-    def gather_gemm(self, shape: GatherGemm, dest: Flat, args: list):
-        """The layer's kernel; layers of one shape share it."""
+    def layer_kernel(self, shape: GatherGemm | Winograd, dest: Flat, args: list):
+        """A layer's kernel, still to be scheduled; layers of one shape share it."""
+        if isinstance(shape, Winograd):
+            function, lanes = winograd, dest.frame.image * dest.frame.batch
+        else:
+            function, lanes = gather_gemm, shape.lanes
         margins = {
             "guard": dest.frame.guard,
             "row": dest.frame.row,
             "channels": dest.channels,
-            "lanes": shape.lanes,
+            "lanes": lanes,
         }
         key = (shape, *margins.values())
         if key not in self._kernels:
-            function = gather_gemm(shape).with_attr("sparsetvm.margins", margins)
-            self._kernels[key] = self._add(function, "gather_gemm")
+            kernel = function(shape).with_attrs({KERNEL: shape.kind, MARGINS: margins})
+            self._kernels[key] = self._add(kernel, shape.kind)
+            self._shapes[self._kernels[key].name_hint] = shape
         return self._call(self._kernels[key], args, (dest.length,))
 
     def kernel(self, name: str, function, args: list, shape: tuple[int, ...]):

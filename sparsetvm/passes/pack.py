@@ -1,10 +1,13 @@
 """Turn a layer's dense weight with zeros into the constants that its kernel reads."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..ir.layer import Layer
 from ..kernels.frame import Flat, Window
-from ..sparsity.packed import Packed
+from ..kernels.transforms import Transform
+from ..sparsity.packed import Packed, pack
 
 
 def window_of(layer: Layer) -> Window:
@@ -49,3 +52,29 @@ def border_mask(dest: Flat, lanes: int) -> np.ndarray:
     mask = np.zeros(max(lanes, dest.positions), np.float32)
     mask[dest.index.ravel()] = 1
     return mask[:lanes]
+
+
+def all_kept(weight: np.ndarray, group: int) -> Packed:
+    """A dense form: groups keep every column, whether it holds zeros or not."""
+    packed = pack(np.ones(weight.shape, bool), group, None)
+    matrix = weight.reshape(len(weight), -1)
+    values = matrix[packed.filters[:, None, None, :], packed.columns[..., None]]
+    return replace(packed, values=values)
+
+
+def transformed(
+    weight: np.ndarray, kept: Packed, transform: Transform, groups: int
+) -> dict[str, np.ndarray]:
+    """What kernels/winograd.py reads of a weight [filters, channels, r, r], of which groups keep
+    the kernels that `kept`, of a weight [filters, channels], says; `groups` of them in a round."""
+    filters, channels = kept.filters, kept.columns[:, 0]
+    points = transform.filters(weight).reshape(*weight.shape[:2], -1)
+    values = points[filters[:, None, :], channels[:, :, None]]  # [groups, K, B, points]
+    values = values * (kept.values[:, 0] != 0)[..., None]
+    rounds = in_rounds(values, groups).transpose(0, 4, 1, 2, 3)
+    return {"values": np.ascontiguousarray(rounds), "channel": in_rounds(channels, groups)}
+
+
+def in_rounds(array: np.ndarray, groups: int) -> np.ndarray:
+    """[all groups, ...] -> [rounds, groups, ...]."""
+    return array.reshape(-1, groups, *array.shape[1:])

@@ -1,6 +1,7 @@
 """Every pass in order, from a marked graph to code; read this first."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from .._tvm import relax, tvm
@@ -9,6 +10,7 @@ from ..ir.layer import Layer, LayerIR
 from ..targets.target import Target
 from .block import Block
 from .canonicalise import canonicalise
+from .form import Form
 from .fuse import fuse
 from .lower import lower
 from .mark import mark
@@ -36,16 +38,17 @@ def to_code(
     program: Imported,
     layers: tuple[Layer, ...],
     target: Target,
+    forms: Mapping[str, Form],
     trace_of: TraceOf,
     dump: Path | None = None,
 ) -> Imported:
     """From marked layers to a module that TVM can build.
 
-    `trace_of` gives a kernel's tuned schedule; `dump` is a folder for the module after each phase.
+    `forms` says how each layer runs, `trace_of` gives a kernel's tuned schedule; `dump` is a folder for the module after each phase.
     """
     _dump(program.module, dump, "0-marked")
     # Phase 1. layers and what lies between them, on flat activations
-    program = lower(program, layers, target)
+    program = lower(program, layers, target, forms)
     _dump(program.module, dump, "1-lowered")
     # Phase 2. fast kernels
     module = schedule(program.module, target, trace_of)

@@ -14,11 +14,16 @@ from ..targets.target import Target
 TraceOf = Callable[[tirx.PrimFunc], "tuple[s_tir.schedule.Trace, str] | None"]
 """A kernel's tuned schedule and the name of its record; None: it has the default schedule."""
 
+KERNEL = "sparsetvm.kernel"
+"""The attribute of a kernel that has to be scheduled: which rule does it."""
+MARGINS = "sparsetvm.margins"
+"""And what it does not write."""
 RECORD = "sparsetvm.record"
+"""The tuning record behind a scheduled kernel."""
 
 
 def schedule(module, target: Target, trace_of: TraceOf):
-    """Unscheduled kernels, known by their margins, become scheduled ones: as tuned, or by default.
+    """Unscheduled kernels, known by their attributes, become scheduled ones: as tuned, or by default.
 
     for g, b, s, n, k in T.grid(...): with T.sblock("gather_gemm"): ...
     -->
@@ -27,7 +32,7 @@ def schedule(module, target: Target, trace_of: TraceOf):
     scheduled = {}
     for name, function in module.functions_items():
         if isinstance(function, tirx.PrimFunc):
-            if "sparsetvm.margins" in function.attrs:
+            if KERNEL in function.attrs:
                 function = _scheduled(function, target, trace_of(function))
             scheduled[name] = single_threaded(function) if target.threads == 1 else function
     for name, function in scheduled.items():
@@ -38,12 +43,12 @@ def schedule(module, target: Target, trace_of: TraceOf):
 def _scheduled(function, target: Target, tuned):
     sch = s_tir.Schedule(function)
     if tuned is None:
-        find("gather_gemm", target)(sch, Default(target))
+        find(str(function.attrs[KERNEL]), target)(sch, Default(target))
     else:
         tuned[0].apply_to_schedule(sch, remove_postproc=False)
-    margins = {name: int(value) for name, value in function.attrs["sparsetvm.margins"].items()}
+    margins = {name: int(value) for name, value in function.attrs[MARGINS].items()}
     done = with_zero_margins(sch.mod["main"], **margins)
-    for attr in ("sparsetvm.margins", "global_symbol"):  # a schedule's module calls it "main"
+    for attr in (KERNEL, MARGINS, "global_symbol"):  # a schedule's module calls it "main"
         done = done.without_attr(attr)
     if tuned is not None:
         done = done.with_attr(RECORD, tuned[1])

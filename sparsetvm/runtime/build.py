@@ -1,6 +1,7 @@
 """Scheduled code becomes an artifact: library, weights in call order, and what they are."""
 
 import tempfile
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 
@@ -8,13 +9,14 @@ from .. import __version__
 from .._tvm import relax, tvm
 from ..frontends.imported import Imported
 from ..ir.layer import Layer, LayerIR
+from ..passes.form import Form
 from ..passes.schedule import RECORD
 from ..targets.target import Target
 from .artifact import Artifact
 from .manifest import LayerFacts, Manifest, Step, TensorSpec
 
 
-def build(program: Imported, ir: LayerIR, target: Target) -> Artifact:
+def build(program: Imported, ir: LayerIR, target: Target, forms: Mapping[str, Form]) -> Artifact:
     """Compile `program`, the code of `ir`'s layers, for `target`."""
     executable = tvm.compile(program.module, target=tvm.target.Target(dict(target.tvm)))
     with tempfile.TemporaryDirectory(prefix="sparsetvm-") as folder:
@@ -31,7 +33,10 @@ def build(program: Imported, ir: LayerIR, target: Target) -> Artifact:
         outputs=tuple(TensorSpec(f"y{i}", *spec) for i, spec in enumerate(ir.outputs)),
         weights=program.parameters,
         steps=steps,
-        layers=tuple(_facts(layer, arrays, records.get(layer.name)) for layer in ir.layers),
+        layers=tuple(
+            _facts(layer, arrays, forms.get(layer.name, Form(False)), records.get(layer.name))
+            for layer in ir.layers
+        ),
         versions={"sparsetvm": __version__, "tvm": tvm.__version__},
         source=ir.source,
     )
@@ -68,7 +73,7 @@ def _record(program: Imported, kernel: str) -> str | None:
     return str(attrs[RECORD]) if RECORD in attrs else None
 
 
-def _facts(layer: Layer, arrays: dict, record: str | None) -> LayerFacts:
+def _facts(layer: Layer, arrays: dict, form: Form, record: str | None) -> LayerFacts:
     pixels = prod(layer.output_shape) // layer.weight_shape[0]
     packed = [
         arrays[name] for name in (f"{layer.name}.values", f"{layer.name}.weight") if name in arrays
@@ -80,6 +85,6 @@ def _facts(layer: Layer, arrays: dict, record: str | None) -> LayerFacts:
         rate=layer.rate,
         operations=2 * prod(layer.weight_shape) * pixels,
         bytes=sum(array.nbytes for array in packed),
-        form="dense" if layer.rate == 1 else "sparse",
+        form=str(form),
         schedule=record or "default",
     )

@@ -44,7 +44,7 @@ class LayerFacts:
     bytes: int
     """Of the packed weights."""
     form: str
-    """What runs: 'sparse', or 'dense' where that was measured to be faster."""
+    """What runs: 'sparse direct', 'sparse F(4x4)', or a dense one where that was faster."""
     schedule: str
     """'default', or the tuning record behind it."""
     dense_ms: float | None = None

@@ -38,7 +38,7 @@ def search(
     _leave_out_tensor_intrinsics()
     from tvm.s_tir import meta_schedule as ms
 
-    rule = find("gather_gemm", target)
+    rule = find(task.kernel.kind, target)
     device = tvm.target.Target(dict(target.tvm))
     with Worker(task, target.threads) as worker, tempfile.TemporaryDirectory() as folder:
         builder, keep = _Builder(target), _Keep(database, tell)
@@ -88,7 +88,7 @@ def default_record(task: Task, target: Target, database: Database) -> Record | N
 
 def _by_default(task: Task, target: Target) -> s_tir.Schedule:
     sch = s_tir.Schedule(task.module)
-    find("gather_gemm", target)(sch, Default(target))
+    find(task.kernel.kind, target)(sch, Default(target))
     return sch
 
 

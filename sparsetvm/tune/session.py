@@ -13,6 +13,7 @@ import xgboost
 from .. import __version__
 from .._tvm import tvm
 from ..ir import LayerIR, verify
+from ..passes.form import choose
 from ..passes.lower import lower
 from ..passes.pipeline import program_of
 from ..targets import Target, resolve
@@ -93,8 +94,8 @@ def tune(
     verify(ir)
     device = resolve(target, threads)
     database = Database(database, device=device.device, threads=device.threads)
-    program = lower(program_of(ir), ir.layers, device)
-    tasks = tasks_of(program, {layer.name: layer.epilogue for layer in ir.layers})
+    forms = choose(ir.layers, ir.arrays, device, {})
+    tasks = tasks_of(lower(program_of(ir), ir.layers, device, forms))
     heard: list[Measured] = []
     times = []
     for number, task in enumerate(tasks, 1):

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._tvm import relax, tirx, tvm
-from ..frontends.imported import Imported
 from ..kernels import reference
+from ..kernels.gather_gemm import GatherGemm
+from ..kernels.winograd import Winograd
+from ..passes.lower import Lowered
+from ..passes.schedule import KERNEL, MARGINS
 
 SEED = 0
 """What the activations that a kernel is measured on are drawn from."""
@@ -19,14 +22,14 @@ class Task:
 
     layers     the layers that call it
     module     it alone and unscheduled, as "main": the workload
-    epilogue   what follows in it, as in ir.Layer
+    kernel     its shape
     arguments  all but its output: a layer's packed constants, random activations
     outputs    the length of its output
     """
 
     layers: tuple[str, ...]
     module: tvm.IRModule
-    epilogue: tuple[str, ...]
+    kernel: GatherGemm | Winograd
     arguments: tuple[np.ndarray, ...]
     outputs: int
 
@@ -38,16 +41,15 @@ class Task:
     @property
     def operations(self) -> int:
         """Multiplications and additions that the kernel must do."""
-        values, mask = self.arguments[1], self.arguments[5]
-        return 2 * values.size * int(np.count_nonzero(mask))
+        return reference.operations(self.kernel, self.arguments)
 
     def truth(self) -> tuple[np.ndarray, np.ndarray]:
         """(places in the output, the values that belong there) by numpy."""
-        return reference.gather_gemm(self.epilogue, *self.arguments)
+        return reference.truth(self.kernel, self.arguments)
 
 
-def tasks_of(program: Imported, layers: dict[str, tuple[str, ...]]) -> tuple[Task, ...]:
-    """The gather-GEMMs of a lowered, unscheduled program; `layers` gives each layer's epilogue."""
+def tasks_of(program: Lowered) -> tuple[Task, ...]:
+    """The kernels of a program that still have to be scheduled."""
     main = program.module["main"]
     parameters = main.params[len(program.inputs) :]
     names = dict(zip(parameters, program.parameters, strict=True))
@@ -59,20 +61,22 @@ def tasks_of(program: Imported, layers: dict[str, tuple[str, ...]]) -> tuple[Tas
                 calls.setdefault(call.args[0], []).append(call)
     rng = np.random.default_rng(SEED)
     tasks = []
-    for kernel, callers in calls.items():
-        function = program.module[kernel]
-        if "sparsetvm.margins" in function.attrs:
+    for function, callers in calls.items():
+        kernel = program.kernels.get(function.name_hint)
+        if kernel is not None:
             arguments = tuple(_array(arg, names, program.arrays, rng) for arg in callers[0].args[1])
             owners = tuple(names[call.args[1][1]].rpartition(".")[0] for call in callers)
             outputs = int(callers[0].ty.shape[0])
-            tasks.append(Task(owners, workload(function), layers[owners[0]], arguments, outputs))
+            module = workload(program.module[function])
+            tasks.append(Task(owners, module, kernel, arguments, outputs))
     return tuple(tasks)
 
 
 def workload(function: tirx.PrimFunc) -> tvm.IRModule:
     """An unscheduled kernel as the module that records are kept under."""
-    function = function.without_attr("sparsetvm.margins").with_attr("global_symbol", "main")
-    return tvm.IRModule({"main": function})
+    for attr in (KERNEL, MARGINS):
+        function = function.without_attr(attr)
+    return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
 
 
 def _array(

@@ -1,5 +1,6 @@
 """Nets of layers side by side, each with an input of its own: many kernels in one compilation."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from sparsetvm._tvm import relax, tvm
 from sparsetvm.frontends.imported import Imported
 from sparsetvm.ir import Layer, reference
+from sparsetvm.passes.form import Form, forms_of
 from sparsetvm.passes.mark import layers_of
 from sparsetvm.passes.pipeline import to_code, to_layers
 from sparsetvm.sparsity import Plan, Structure
@@ -64,7 +66,11 @@ class Result:
 
 
 def run_cases(
-    cases: list[Case], structure: Structure, target: Target, rng: np.random.Generator
+    cases: list[Case],
+    structure: Structure,
+    target: Target,
+    rng: np.random.Generator,
+    form_of: Callable[[Layer], Form] = lambda layer: forms_of(layer)[0],
 ) -> list[Result]:
     """Compile all cases into one net with weights of `structure`, run it, and each by the
     reference."""
@@ -97,7 +103,8 @@ def run_cases(
     program = to_layers(Imported(module, arrays, tuple(arrays), specs, "cases"))
     layers, _ = layers_of(program, Plan(default=structure))
     assert len(layers) == len(cases)
-    code = to_code(program, layers, target, trace_of=lambda function: None)
+    forms = {layer.name: form_of(layer) for layer in layers}
+    code = to_code(program, layers, target, forms, trace_of=lambda function: None)
     executable = tvm.compile(code.module, target=tvm.target.Target(dict(target.tvm)))
     machine = relax.VirtualMachine(executable, tvm.cpu())
     data = {name: rng.standard_normal(shape).astype(np.float32) for name, shape, _ in specs}

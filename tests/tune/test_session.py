@@ -10,6 +10,7 @@ import pytest
 import sparsetvm as st
 from sparsetvm.bench import nets
 from sparsetvm.ir.prune import prune
+from sparsetvm.passes.form import choose
 from sparsetvm.passes.lower import lower
 from sparsetvm.passes.pipeline import program_of
 from sparsetvm.targets import resolve
@@ -38,8 +39,8 @@ def tuned(ir, tmp_path_factory):
 
 def tasks(ir):
     target = resolve("cpu", 1)
-    program = lower(program_of(ir), ir.layers, target)
-    return tasks_of(program, {layer.name: layer.epilogue for layer in ir.layers})
+    forms = choose(ir.layers, ir.arrays, target, {})
+    return tasks_of(lower(program_of(ir), ir.layers, target, forms))
 
 
 def test_the_best_is_not_slower_than_the_default(tuned):

@@ -1,0 +1,62 @@
+"""Winograd's transforms F(m, r): m outputs of an r-tap filter by m + r - 1 multiplications.
+
+    y = AT @ ((G @ filter) * (BT @ x))         x: the m + r - 1 inputs that m outputs see
+
+After Winograd 1980 and Lavin & Gray 2016, for the points 0, 1, -1, 2, -2 and infinity.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+
+POINTS = (0, 1, -1, 2, -2)
+"""Where the polynomials are evaluated: more of them and float32 loses too much."""
+
+
+@dataclass(frozen=True)
+class Transform:
+    """F(outputs, taps), in one dimension; nested in two, F(m x m, r x r)."""
+
+    outputs: int
+    taps: int
+
+    def __post_init__(self) -> None:
+        assert self.points <= len(POINTS) + 1, f"F({self.outputs}, {self.taps}) is not accurate"
+
+    @property
+    def points(self) -> int:
+        """m + r - 1: multiplications, and inputs seen."""
+        return self.outputs + self.taps - 1
+
+    @cached_property
+    def BT(self) -> np.ndarray:
+        """float64 [points, points], of the inputs."""
+        finite = POINTS[: self.points - 1]
+        rows = [np.poly([p for p in finite if p != point])[::-1] for point in finite]
+        return np.array([[*row, 0] for row in rows] + [np.poly(finite)[::-1]])
+
+    @cached_property
+    def G(self) -> np.ndarray:
+        """float64 [points, taps], of the filter."""
+        finite = POINTS[: self.points - 1]
+        rows = [
+            [point**k / prod(point - p for p in finite if p != point) for k in range(self.taps)]
+            for point in finite
+        ]
+        return np.array([*rows, [0] * (self.taps - 1) + [1]])
+
+    @cached_property
+    def AT(self) -> np.ndarray:
+        """float64 [outputs, points], of the products."""
+        finite = POINTS[: self.points - 1]
+        rows = [[point**i for point in finite] + [0] for i in range(self.outputs)]
+        rows[-1][-1] = 1
+        return np.array(rows, float)
+
+    def filters(self, weight: np.ndarray) -> np.ndarray:
+        """weight [..., r, r] -> float32 [..., points, points]."""
+        return np.einsum("ik,...kl,jl->...ij", self.G, weight.astype(np.float64), self.G).astype(
+            np.float32
+        )

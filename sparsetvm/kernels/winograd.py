@@ -1,0 +1,255 @@
+"""The operator in the Winograd domain: transform, one gather-GEMM for each point, transform back."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .._tvm import T, tirx
+from .builder import store, tensor, tensor_function
+from .cut import Cut, Work, tiles
+from .epilogue import activation
+from .frame import ALIGN, Frame, round_up
+from .transforms import Transform
+from .vectors import Vectors
+
+
+@dataclass(frozen=True)
+class Winograd:
+    """The static extents of one kernel, stride 1; layers that agree in all of them share it.
+
+    frame     of input and output
+    outputs   channels of the output: filters that groups repeat are not counted twice
+    before    margins above and left of the image that the filter reaches into
+    epilogue  what follows, as in ir.Layer
+    """
+
+    work: Work
+    frame: Frame
+    before: tuple[int, int]
+    epilogue: tuple[str, ...]
+    lanes: int
+    cut: Cut
+    outputs: int
+
+    kind: ClassVar[str] = "winograd"
+
+    @property
+    def facts(self) -> dict[str, int | str]:
+        """As those of kernels/gather_gemm.py."""
+        return {
+            "kind": self.kind,
+            "groups": self.work.groups,
+            "filters": self.work.filters,
+            "blocks": self.points,
+            "columns": self.work.columns,
+        }
+
+    @property
+    def points(self) -> int:
+        """Multiplications of one tile, gather-GEMMs of one layer."""
+        return self.work.transform.points**2
+
+    @property
+    def tiles(self) -> tuple[int, int]:
+        """Rows and columns of tiles in an image."""
+        return tiles(self.work.transform, self.work.size)
+
+    @property
+    def bands(self) -> int:
+        """Rows of tiles in all images."""
+        return self.frame.batch * self.tiles[0]
+
+    @property
+    def segment(self) -> int:
+        """Tiles side by side in a chunk."""
+        return self.tiles[1] // self.cut.segments
+
+    @property
+    def width(self) -> int:
+        """Tiles that a chunk computes, whole vectors."""
+        return round_up(self.cut.bands * self.segment, self.lanes)
+
+    @property
+    def rounds(self) -> int:
+        """R."""
+        return self.work.groups // self.cut.groups
+
+    @property
+    def chunks(self) -> int:
+        return -(-self.bands // self.cut.bands) * self.cut.segments
+
+    @property
+    def starts(self) -> list[int]:
+        """The first tiles of the vectors that make up a segment; the last one may overlap."""
+        last = max(self.segment - self.lanes, 0)
+        return [min(i, last) for i in range(0, self.segment, self.lanes)]
+
+
+def reach(transform: Transform) -> tuple[int, int, int]:
+    """How far past an image (planes, lines, pixels) vectors of input are loaded at most."""
+    return (0, transform.points, (transform.outputs + 1) * ALIGN)
+
+
+def winograd(shape: Winograd):
+    """The unscheduled PrimFunc
+
+        u[p, c, t]    = (BT @ tile t of x[c] @ B)[p]
+        m[p, g, b, t] = sum over k of values[r, p, g, k, b] * u[p, channel[r, g, k], t]
+        y[row[r, g, b] + tile t] = epilogue(AT @ m[:, g, b, t] @ A + bias[r, g, b])
+
+    x         float32 [length]              the input activation, flat (kernels/frame.py)
+    values    float32 [R, points, G, K, B]  transformed filters, in the order of their use
+    channel   int32   [R, G, K]
+    row       int32   [R, G, B]             where a filter's first pixel lies in y
+    bias      float32 [R, G, B]
+    residual  float32 [length]              only with 'add' in the epilogue; laid out as y
+    y         float32 [length]              margins between pixels are written too
+
+    Lanes run over tiles side by side. A chunk of tiles is transformed, then multiplied and
+    transformed back in R rounds of G groups, so that u and m stay in cache.
+    """
+    work, S, P, F = shape.work, shape.width, shape.points, shape.frame
+    R, G, B, K, C = shape.rounds, shape.cut.groups, work.filters, work.columns, work.channels
+    with tensor_function() as function:
+        x = tensor("x", F.length(C))
+        values = tensor("values", R, P, G, K, B)
+        channel = tensor("channel", R, G, K, dtype="int32")
+        row = tensor("row", R, G, B, dtype="int32")
+        bias = tensor("bias", R, G, B)
+        length = F.length(shape.outputs)
+        residual = tensor("residual", length) if "add" in shape.epilogue else None
+        y = tensor("y", length)
+        read = [x, values, channel, row, bias] + ([] if residual is None else [residual])
+
+        with T.grid(shape.cut.parts, shape.chunks) as loops, T.sblock("chunk"):
+            part, chunk = T.axis.remap("SS", loops)
+            T.reads(*map(_whole, read))
+            T.writes(_whole(y))
+            # one channel more than there are: else all points' vectors fall into one cache set
+            u = T.sblock_alloc_buffer((P, C + 1, S + shape.lanes))
+
+            with T.grid(C, shape.cut.bands) as loops, T.sblock("input"):
+                c, band = T.axis.remap("SS", loops)
+                T.reads(_whole(x))
+                T.writes(u[0:P, c, 0 : S + shape.lanes])
+                start = F.guard + c * F.row + _corner(shape, chunk, band)
+                _transform_input(shape, x, start, u, c, band)
+
+            with T.grid(R // shape.cut.parts) as loop, T.sblock("round"):
+                r = T.axis.spatial(R, part * (R // shape.cut.parts) + loop)
+                T.reads(_whole(u), *map(_whole, read[1:]))
+                T.writes(_whole(y))
+                m = T.sblock_alloc_buffer((P, G, B, S))
+
+                with T.grid(P, G, B, S, K) as loops, T.sblock("gather_gemm"):
+                    T.sblock_attr({"sparsity": shape.facts})
+                    p, g, b, s, k = T.axis.remap("SSSSR", loops)
+                    T.reads(values[r, p, g, k, b], channel[r, g, k], u[p, 0:C, s])
+                    T.writes(m[p, g, b, s])
+                    with T.init():
+                        store(m, [p, g, b, s], T.float32(0))
+                    product = values[r, p, g, k, b] * u[p, channel[r, g, k], s]
+                    store(m, [p, g, b, s], m[p, g, b, s] + product)
+
+                with T.grid(G, B, shape.cut.bands) as loops, T.sblock("output"):
+                    g, b, band = T.axis.remap("SSS", loops)
+                    T.reads(m[0:P, g, b, 0:S], *map(_whole, read[3:]))
+                    T.writes(_whole(y))
+                    lines = _transform_output(shape, m, g, b, band)
+                    place, constant = row[r, g, b], bias[r, g, b]
+                    _write(shape, lines, chunk, band, y, place, constant, residual)
+    return function.get()
+
+
+def _band(shape: Winograd, chunk, band):
+    """(image, row of tiles, segment) of one band of a chunk."""
+    index = tirx.floordiv(chunk, shape.cut.segments) * shape.cut.bands + band
+    segment = tirx.floormod(chunk, shape.cut.segments)
+    if shape.bands % shape.cut.bands:
+        index = tirx.min(index, shape.bands - 1)  # the last chunk is short: it repeats a band
+    return tirx.floordiv(index, shape.tiles[0]), tirx.floormod(index, shape.tiles[0]), segment
+
+
+def _corner(shape: Winograd, chunk, band):
+    """Where in a row of x the first tile of a band begins."""
+    image, line, segment = _band(shape, chunk, band)
+    strides, m = shape.frame.strides, shape.work.transform.outputs
+    up, left = shape.before
+    return image * strides[0] + (line * m - up) * strides[2] + segment * (shape.segment * m) - left
+
+
+def _transform_input(shape: Winograd, x, start, u, c, band) -> None:
+    """Columns first, while vectors are still neighbours; then every m-th pixel makes a vector."""
+    vectors, tile, pitch = Vectors(shape.lanes), shape.work.transform, shape.frame.pitch[-1]
+    m, points = tile.outputs, tile.points
+    for first in shape.starts:
+        lines = []
+        for i in range(points):
+            place = start + i * pitch + first * m
+            lines.append([vectors.load(x, place + j * shape.lanes) for j in range(m + 1)])
+        columns = [vectors.transform(tile.BT, column) for column in zip(*lines)]
+        for i, (*line, following) in enumerate(zip(*columns)):
+            pixels = vectors.apart(line)
+            for j in range(points - m):  # pixel m + j is pixel j of the next tile
+                pixels.append(vectors.moved(pixels[j], following, j))
+            for j, value in enumerate(vectors.transform(tile.BT, pixels)):
+                place = vectors.at(band * shape.segment + first)
+                store(u, [i * points + j, c, place], value)
+
+
+def _transform_output(shape: Winograd, m, g, b, band):
+    """The lines of pixels of a band, float32 [outputs, pixels]."""
+    vectors, tile = Vectors(shape.lanes), shape.work.transform
+    outputs, points = tile.outputs, tile.points
+    lines = T.sblock_alloc_buffer(
+        (outputs, (shape.starts[-1] + shape.lanes) * outputs), scope="local"
+    )
+    for first in shape.starts:
+        place = band * shape.segment + first
+        columns = []
+        for j in range(points):
+            column = [vectors.load(m, i * points + j, g, b, place) for i in range(points)]
+            columns.append(vectors.transform(tile.AT, column))
+        for i, line in enumerate(zip(*columns)):
+            pixels = vectors.together(vectors.transform(tile.AT, line))
+            for j, value in enumerate(pixels):
+                store(lines, [i, vectors.at(first * outputs + j * shape.lanes)], value)
+    return lines
+
+
+def _write(shape: Winograd, lines, chunk, band, y, row, bias, residual) -> None:
+    """Pixels with their epilogue, zeros in the margins right of and below the image."""
+    (height, width), strides = shape.work.size, shape.frame.strides
+    m, activate = shape.work.transform.outputs, activation(shape.epilogue)
+    image, line, segment = _band(shape, chunk, band)
+    pixels = width // shape.cut.segments
+    start = row + image * strides[0] + line * m * strides[2]
+
+    def one_line(i: int) -> None:
+        first = start + i * strides[2] + segment * pixels
+        with T.serial(0, pixels) as w:
+            value = lines[i, w] + bias
+            if residual is not None:
+                value = value + residual[first + w]
+            store(y, [first + w], activate(value))
+        _zeros(y, start + i * strides[2] + width, strides[2] - width)
+
+    for i in range(m):
+        if height % m == 0:
+            one_line(i)
+        else:
+            with T.If(line * m + i < height), T.Then():
+                one_line(i)
+    below = strides[1] - height * strides[2]
+    if below:
+        with T.If(line == shape.tiles[0] - 1), T.Then():
+            _zeros(y, row + image * strides[0] + height * strides[2], below)
+
+
+def _zeros(y, start, count: int) -> None:
+    if count:
+        with T.serial(0, count) as i:
+            store(y, [start + i], T.float32(0))
+
+
+def _whole(buffer):
+    return buffer[tuple(slice(0, int(n)) for n in buffer.shape)]

@@ -1,0 +1,90 @@
+"""How a layer may run: its zeros left out or not, directly or in the Winograd domain."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ir.layer import Layer
+from ..kernels.cut import Work, best_cut
+from ..kernels.tile import dense_group
+from ..kernels.transforms import Transform
+from ..sparsity.dense import Dense
+from ..targets.target import Target
+
+WINOGRAD = {3: (4, 2), 5: (2,)}
+"""Kernel size r -> the m of F(m x m, r x r) that are accurate in float32."""
+CYCLE = 0.95
+"""Of the multiply-adds that a core could start, those that direct gather-GEMM does."""
+
+
+@dataclass(frozen=True, order=True)
+class Form:
+    """`outputs` is the m of F(m x m, r x r); 1: direct."""
+
+    sparse: bool
+    outputs: int = 1
+
+    def __str__(self) -> str:
+        domain = "direct" if self.outputs == 1 else f"F({self.outputs}x{self.outputs})"
+        return f"{'sparse' if self.sparse else 'dense'} {domain}"
+
+    def transform(self, layer: Layer) -> Transform:
+        return Transform(self.outputs, layer.kernel[0])
+
+
+def forms_of(layer: Layer) -> tuple[Form, ...]:
+    """All forms of a layer; the direct one with its zeros left out comes first."""
+    outputs = (1, *WINOGRAD.get(layer.kernel[0], ())) if _has_tiles(layer) else (1,)
+    sparse = (False,) if isinstance(layer.structure, Dense) else (True, False)
+    return tuple(Form(s, m) for s in sparse for m in outputs)
+
+
+def choose(
+    layers: tuple[Layer, ...],
+    arrays: Mapping[str, np.ndarray],
+    target: Target,
+    measured: Mapping[str, Form],
+) -> dict[str, Form]:
+    """Each layer's form: as measured, else the one that should take the fewest cycles."""
+    return {
+        layer.name: measured.get(layer.name) or _by_cycles(layer, arrays[layer.weight], target)
+        for layer in layers
+        if not layer.is_depthwise
+    }
+
+
+def _has_tiles(layer: Layer) -> bool:
+    """A convolution in two dimensions, with a square kernel that moves pixel by pixel."""
+    return (
+        layer.kind == "conv2d"
+        and len(set(layer.kernel)) == 1
+        and set(layer.stride + layer.dilation) == {1}
+    )
+
+
+def _by_cycles(layer: Layer, weight: np.ndarray, target: Target) -> Form:
+    first, *others = [form for form in forms_of(layer) if form.sparse == forms_of(layer)[0].sparse]
+    if not others:
+        return first
+    filters, channels = layer.weight_shape[:2]
+    batch, (height, width) = layer.output_shape[0], layer.output_shape[2:]
+    group = min(
+        layer.structure.group if first.sparse else dense_group(width, target.lanes), filters
+    )
+    pixels = batch * (height + 1) * (width + 1)
+    direct = pixels * weight.size / layer.rate / (2 * target.lanes) / CYCLE / target.threads
+    kept = np.mean(np.any(weight != 0, axis=(2, 3))) if first.sparse else 1
+    cycles = {first: direct}
+    for form in others:
+        work = Work(
+            transform=form.transform(layer),
+            groups=-(-filters // group),
+            filters=group,
+            columns=max(1, round(channels * kept)),
+            channels=channels,
+            batch=batch,
+            size=(height, width),
+        )
+        cycles[form] = best_cut(work, target)[1]
+    return min(cycles, key=cycles.get)
