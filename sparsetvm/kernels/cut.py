@@ -9,11 +9,14 @@ from .tile import LATENCY, best_tile
 from .transforms import Transform
 
 TRANSFORM = 7
-"""Cycles to transform one vector of one point, there or back (measured on Zen 5, AVX-512)."""
-L1, L2, L3 = 40, 24, 16
-"""Bytes a cycle that come from beyond each cache, read in a row (measured on Zen 5)."""
-MEMORY = 8
-"""The same from memory, where a layer's weights lie when its turn comes."""
+"""Cycles to transform one vector of one point, there or back (as measured on Zen 5, AVX-512)."""
+L2, L3, MEMORY = 40, 30, 8
+"""Bytes a cycle that one core reads from there (as measured on Zen 5)."""
+FROM_L2 = 1.25
+"""A multiply-add is so much slower where a point's x comes from the second cache."""
+ROUND = 8
+"""Filters to multiply and transform back at a time: more, and their products leave the first
+cache."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,15 @@ def best_cut(work: Work, target: Target) -> tuple[Cut, float]:
     """The cut with the fewest cycles, and these, on the slowest core."""
     rows, columns = tiles(work.transform, work.size)
     even = columns * work.transform.outputs == work.size[1]
+    divisors = (n for n in range(1, work.groups + 1) if work.groups % n == 0)
+    parts = [n for n in (1, target.threads) if work.groups % n == 0]
+    groups = max(n for n in divisors if n == 1 or n * work.filters <= ROUND)
     cuts = [
-        Cut(bands, segments, parts, groups)
-        for bands, segments, parts, groups in product(
+        Cut(*cut, groups if work.groups % (groups * cut[-1]) == 0 else 1)
+        for cut in product(
             range(1, min(work.batch * rows, 16) + 1),
             [n for n in (1, 2, 4) if n == 1 or (even and columns % n == 0)],
-            [n for n in {1, target.threads} if work.groups % n == 0],
-            [n for n in (1, 2, 4, 8, 16, 32) if work.groups % (n * target.threads) == 0] or [1],
+            parts,
         )
     ]
     return min(((cut, cycles(work, cut, target)) for cut in cuts), key=lambda pair: pair[1])
@@ -76,11 +81,11 @@ def cycles(work: Work, cut: Cut, target: Target) -> float:
 
     weights = 4 * points * groups * work.columns * work.filters
     slice_ = 4 * work.channels * width
-    transformed = 4 * points * work.channels * (width + target.lanes)
-    transforms = TRANSFORM * points * cut.bands * -(-segment // target.lanes)
-    job = 1.05 * steps * step + weights / L3 + transforms * (work.channels + groups * work.filters)
     if slice_ > target.l1:
-        job += 4 * points * groups * work.columns * width / L1
-    if transformed > 0.95 * target.l2:
-        job += transformed * groups / cut.groups / L2
+        steps *= FROM_L2
+    read = 4 * points * groups / cut.groups * work.columns * width
+    read /= L2 if points * slice_ < target.l2 else L3
+    transforms = TRANSFORM * points * cut.bands * -(-segment // target.lanes)
+    transforms *= work.channels + groups * work.filters
+    job = steps * step + read + weights / L3 + transforms
     return job * -(-jobs // target.threads) + weights * cut.parts / MEMORY

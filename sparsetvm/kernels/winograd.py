@@ -69,6 +69,17 @@ class Winograd:
         return round_up(self.cut.bands * self.segment, self.lanes)
 
     @property
+    def room(self) -> int:
+        """Elements of u that hold a chunk's tiles: the last band's vectors may reach past them."""
+        last = (self.cut.bands - 1) * self.segment + self.starts[-1] + self.lanes
+        return max(self.width, round_up(last, self.lanes))
+
+    @property
+    def slack(self) -> int:
+        """Pixels before a band's first: a vector longer than a band may have to begin earlier."""
+        return self.lanes * self.work.transform.outputs if self.segment < self.lanes else 0
+
+    @property
     def rounds(self) -> int:
         """R."""
         return self.work.groups // self.cut.groups
@@ -107,7 +118,7 @@ def winograd(shape: Winograd):
     Lanes run over tiles side by side. A chunk of tiles is transformed, then multiplied and
     transformed back in R rounds of G groups, so that u and m stay in cache.
     """
-    work, S, P, F = shape.work, shape.width, shape.points, shape.frame
+    work, P, F, S, W = shape.work, shape.points, shape.frame, shape.width, shape.room
     R, G, B, K, C = shape.rounds, shape.cut.groups, work.filters, work.columns, work.channels
     with tensor_function() as function:
         x = tensor("x", F.length(C))
@@ -124,15 +135,16 @@ def winograd(shape: Winograd):
             part, chunk = T.axis.remap("SS", loops)
             T.reads(*map(_whole, read))
             T.writes(_whole(y))
-            # one channel more than there are: else all points' vectors fall into one cache set
-            u = T.sblock_alloc_buffer((P, C + 1, S + shape.lanes))
+            # in one dimension, which TVM leaves as it is; one channel more than there are, else
+            # all points' vectors fall into one cache set
+            u = T.sblock_alloc_buffer((P, (C + 1) * W))
 
             with T.grid(C, shape.cut.bands) as loops, T.sblock("input"):
                 c, band = T.axis.remap("SS", loops)
                 T.reads(_whole(x))
-                T.writes(u[0:P, c, 0 : S + shape.lanes])
+                T.writes(u[0:P, c * W : (c + 1) * W])
                 start = F.guard + c * F.row + _corner(shape, chunk, band)
-                _transform_input(shape, x, start, u, c, band)
+                _transform_input(shape, x, start, u, c * W + band * shape.segment)
 
             with T.grid(R // shape.cut.parts) as loop, T.sblock("round"):
                 r = T.axis.spatial(R, part * (R // shape.cut.parts) + loop)
@@ -143,11 +155,11 @@ def winograd(shape: Winograd):
                 with T.grid(P, G, B, S, K) as loops, T.sblock("gather_gemm"):
                     T.sblock_attr({"sparsity": shape.facts})
                     p, g, b, s, k = T.axis.remap("SSSSR", loops)
-                    T.reads(values[r, p, g, k, b], channel[r, g, k], u[p, 0:C, s])
+                    T.reads(values[r, p, g, k, b], channel[r, g, k], u[p, 0 : C * W])
                     T.writes(m[p, g, b, s])
                     with T.init():
                         store(m, [p, g, b, s], T.float32(0))
-                    product = values[r, p, g, k, b] * u[p, channel[r, g, k], s]
+                    product = values[r, p, g, k, b] * u[p, channel[r, g, k] * W + s]
                     store(m, [p, g, b, s], m[p, g, b, s] + product)
 
                 with T.grid(G, B, shape.cut.bands) as loops, T.sblock("output"):
@@ -177,42 +189,41 @@ def _corner(shape: Winograd, chunk, band):
     return image * strides[0] + (line * m - up) * strides[2] + segment * (shape.segment * m) - left
 
 
-def _transform_input(shape: Winograd, x, start, u, c, band) -> None:
+def _transform_input(shape: Winograd, x, start, u, place) -> None:
     """Columns first, while vectors are still neighbours; then every m-th pixel makes a vector."""
     vectors, tile, pitch = Vectors(shape.lanes), shape.work.transform, shape.frame.pitch[-1]
     m, points = tile.outputs, tile.points
     for first in shape.starts:
         lines = []
         for i in range(points):
-            place = start + i * pitch + first * m
-            lines.append([vectors.load(x, place + j * shape.lanes) for j in range(m + 1)])
+            line = start + i * pitch + first * m
+            lines.append([vectors.load(x, line + j * shape.lanes) for j in range(m + 1)])
         columns = [vectors.transform(tile.BT, column) for column in zip(*lines)]
         for i, (*line, following) in enumerate(zip(*columns)):
             pixels = vectors.apart(line)
             for j in range(points - m):  # pixel m + j is pixel j of the next tile
                 pixels.append(vectors.moved(pixels[j], following, j))
             for j, value in enumerate(vectors.transform(tile.BT, pixels)):
-                place = vectors.at(band * shape.segment + first)
-                store(u, [i * points + j, c, place], value)
+                store(u, [i * points + j, vectors.at(place + first)], value)
 
 
 def _transform_output(shape: Winograd, m, g, b, band):
-    """The lines of pixels of a band, float32 [outputs, pixels]."""
+    """The lines of pixels of a band, float32 [outputs, pixels]; the first is at `slack`."""
     vectors, tile = Vectors(shape.lanes), shape.work.transform
     outputs, points = tile.outputs, tile.points
-    lines = T.sblock_alloc_buffer(
-        (outputs, (shape.starts[-1] + shape.lanes) * outputs), scope="local"
-    )
+    pixels = shape.slack + (shape.starts[-1] + shape.lanes) * outputs
+    lines = T.sblock_alloc_buffer((outputs, pixels), scope="local")
     for first in shape.starts:
-        place = band * shape.segment + first
+        begin = band * shape.segment
+        place = tirx.min(begin + first, shape.width - shape.lanes)
         columns = []
         for j in range(points):
             column = [vectors.load(m, i * points + j, g, b, place) for i in range(points)]
             columns.append(vectors.transform(tile.AT, column))
         for i, line in enumerate(zip(*columns)):
-            pixels = vectors.together(vectors.transform(tile.AT, line))
-            for j, value in enumerate(pixels):
-                store(lines, [i, vectors.at(first * outputs + j * shape.lanes)], value)
+            for j, value in enumerate(vectors.together(vectors.transform(tile.AT, line))):
+                pixel = shape.slack + (place - begin) * outputs + j * shape.lanes
+                store(lines, [i, vectors.at(pixel)], value)
     return lines
 
 
@@ -227,7 +238,7 @@ def _write(shape: Winograd, lines, chunk, band, y, row, bias, residual) -> None:
     def one_line(i: int) -> None:
         first = start + i * strides[2] + segment * pixels
         with T.serial(0, pixels) as w:
-            value = lines[i, w] + bias
+            value = lines[i, shape.slack + w] + bias
             if residual is not None:
                 value = value + residual[first + w]
             store(y, [first + w], activate(value))
