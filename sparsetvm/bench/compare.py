@@ -21,13 +21,15 @@ from .nets.named import SEED
 from .operations import count_operations
 from .peers import Peer, peers as known_peers
 from .result import BenchResult
+from .unstructured import prune_unstructured
 
 log = logging.getLogger(__name__)
 
 DEFAULT_PEERS = ("onnxruntime", "openvino", "torch", "mnn", "ncnn", "deepsparse")
 OURS, OURS_DENSE = "sparsetvm", "sparsetvm_dense"
-SPARSE = "_sparse"
-"""Ends the name of a peer that gains from zeros, where it is timed on the pruned weights."""
+SPARSE, UNSTRUCTURED = "_sparse", "_90"
+"""End the names of a peer that gains from zeros, where it is timed on the pruned weights, and on
+weights that suit it better: each layer's smallest 90 % are zero, wherever they are."""
 SECONDS = 1.2
 
 
@@ -64,8 +66,9 @@ def compare(
 
     Every engine runs in a process of its own, one at a time, in shuffled blocks. Dense engines get
     the pruned weights, so that all outputs are the same; what gains from zeros, ours included, is
-    timed on the pruned weights and, as its dense form, on the dense ones. An engine whose outputs
-    differ from torch's on the same weights gets no time.
+    timed on the pruned weights and, as its dense form, on the dense ones; a peer of this kind also
+    on a net that is pruned as suits it. An engine whose outputs differ from torch's on the same
+    weights gets no time.
     """
     named = [known_peers[name] for name in dict.fromkeys(peers) if name != OURS]
     progress(f"compiling {dense.name}, sparse and dense")
@@ -90,8 +93,8 @@ def compare(
         operations=count_operations(pruned),
         ours=outcomes.pop(OURS),
         ours_dense=outcomes.pop(OURS_DENSE),
-        dense_peers={n: o for n, o in outcomes.items() if not n.endswith(SPARSE)},
-        sparse_peers={n: o for n, o in outcomes.items() if n.endswith(SPARSE)},
+        dense_peers={n: o for n, o in outcomes.items() if n in known_peers},
+        sparse_peers={n: o for n, o in outcomes.items() if n not in known_peers},
         layers=layer_rows(*profiles),
     )
 
@@ -112,17 +115,20 @@ def _profile(artifact: Artifact, net: Net, outcome: Outcome) -> Profile:
 def _contenders(
     artifacts: dict[str, Artifact], named: list[Peer], dense: Net, pruned: Net, folder: Path
 ) -> list[Contender]:
-    """Everyone with a model file; who gains from zeros twice: deepsparse, deepsparse_sparse."""
+    """Everyone with a model file; who gains from zeros three times: deepsparse, deepsparse_sparse,
+    deepsparse_90."""
     nets = {"dense": dense, "pruned": pruned}
+    if any(peer.gains_from_zeros for peer in named):
+        nets["unstructured"] = prune_unstructured(dense, zeros=0.9)
     expected = {form: expected_outputs(net) for form, net in nets.items()}
     contenders = []
     for name, form in ((OURS, "pruned"), (OURS_DENSE, "dense")):
         path = folder / f"{name}.stvm"
         artifacts[name].save(path)
         contenders.append(Contender(name, known_peers[OURS], path, expected[form]))
+    every = {"": "dense", SPARSE: "pruned", UNSTRUCTURED: "unstructured"}
     for peer in named:
-        wanted = {"": "dense", SPARSE: "pruned"} if peer.gains_from_zeros else {"": "pruned"}
-        for ending, form in wanted.items():
+        for ending, form in (every if peer.gains_from_zeros else {"": "pruned"}).items():
             model = write_model(nets[form], folder / form, peer.reads)
             contenders.append(Contender(peer.name + ending, peer, model, expected[form]))
     return contenders

@@ -26,7 +26,7 @@ class BenchResult:
     ours_dense: Outcome
     dense_peers: Mapping[str, Outcome]
     sparse_peers: Mapping[str, Outcome]
-    """Engines that gain from zeros, on the pruned weights."""
+    """Engines that gain from zeros, on the pruned weights and on ones pruned without structure."""
     layers: tuple[Mapping[str, Any], ...]
     """Our engine's own profile, one entry for each layer."""
 

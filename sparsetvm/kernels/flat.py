@@ -1,7 +1,6 @@
 """What surrounds the operator: change of raster, pooling, mean, concatenation, depthwise.
 
-All of them write whole rows, margins included, one channel after the other; each line is a plain
-loop that LLVM vectorizes.
+All of them write whole rows, margins included, one channel after the other.
 """
 
 from collections.abc import Callable
@@ -13,45 +12,60 @@ import numpy as np
 from .._tvm import T, tirx
 from .builder import store, tensor, tensor_function
 from .frame import Flat, Window
+from .sliding import (
+    Raster,
+    flat_raster,
+    plain_raster,
+    slide,
+    span,
+    spread,
+    write_apart,
+    write_tile,
+)
+
+SMALL = 1 << 15
+"""Elements that one thread handles before a second one has begun (some microseconds)."""
+
+MEAN_RUN = 16
+"""Vectors whose sum is taken at once."""
 
 Size = tuple[int, int, int]
 Index = Callable[..., object]
 """(channel, image, depth, height, width) -> an expression."""
 
 
-def from_plain(dest: Flat, channels: int, size: Size, stride: Size, phases: tuple[Size, ...]):
-    """plain [batch, channels, *size] -> flat; one row for each (channel, phase), see _phase."""
-
-    def at(c, n, d, h, w):
-        return (((n * channels + c) * size[0] + d) * size[1] + h) * size[2] + w
-
-    length = dest.frame.batch * channels * prod(size)
-    return _write_rows(dest, _phase(at, size, stride, phases), x=length)
+def from_plain(
+    dest: Flat, channels: int, size: Size, stride: Size, phases: tuple[Size, ...], lanes: int
+):
+    """plain [batch, channels, *size] -> flat; one row for each (channel, phase), see _phases."""
+    return _phases(dest, plain_raster(dest.frame.batch, channels, size), stride, phases, lanes)
 
 
-def from_flat(dest: Flat, source: Flat, stride: Size, phases: tuple[Size, ...]):
-    """flat -> flat in another frame; one row for each (channel, phase), see _phase."""
-    return _write_rows(dest, _phase(_at(source), source.size, stride, phases), x=source.length)
+def from_flat(dest: Flat, source: Flat, stride: Size, phases: tuple[Size, ...], lanes: int):
+    """flat -> flat in another frame; one row for each (channel, phase), see _phases."""
+    return _phases(dest, flat_raster(source), stride, phases, lanes)
 
 
-def _phase(at: Index, size: Size, stride: Size, phases: tuple[Size, ...]) -> Callable:
+def _phases(dest: Flat, source: Raster, stride: Size, phases: tuple[Size, ...], lanes: int):
     """A strided layer reads every stride-th pixel: each phase of the input becomes an image of
     its own.
 
     a b c d e   stride 2, phases 0 and 1   ->   a c e   and   b d .
     """
-
-    def value(x, row, n, d, h, w):
-        c, phase = row // len(phases), row % len(phases)
-        place = []
-        for axis, (index, step) in enumerate(zip((d, h, w), stride)):
-            place.append(index * step + _choose(phase, [p[axis] for p in phases]))
-        inside = [p < limit for p, limit in zip(place, size)]
-        return (
-            _if_all(inside, lambda: x[at(c, n, *place)]) if max(stride) > 1 else x[at(c, n, *place)]
-        )
-
-    return value
+    window = Window(tuple(max(axis) + 1 for axis in zip(*phases, strict=True)), stride)
+    positions = [int(np.ravel_multi_index(phase, window.kernel)) for phase in phases]
+    cut = slide(source, flat_raster(dest), window, lanes)
+    with _scheduled_function() as function:
+        x, y = tensor("x", source.length), tensor("y", dest.length)
+        with T.sblock("root"):
+            _fill_guards(dest, y)
+            with _rows(source.channels, dest) as c:
+                rows = {at: c * len(phases) + i for i, at in enumerate(positions)}
+                with T.grid(*cut.extents) as place:
+                    write_apart(cut, x, y, c, rows, place)
+                for row in rows.values():
+                    _fill_margins(y, dest, row, cut.written)
+    return function.get()
 
 
 def to_plain(source: Flat, shape: tuple[int, ...]):
@@ -60,25 +74,28 @@ def to_plain(source: Flat, shape: tuple[int, ...]):
     at = _at(source)
     with _scheduled_function() as function:
         x, y = tensor("x", source.length), tensor("y", *shape)
-        with T.sblock("root"), T.parallel(0, N * C) as row, T.grid(D, H, W) as (d, h, w):
+        with T.sblock("root"), _rows(N * C, source) as row, T.grid(D, H, W) as (d, h, w):
             index = ((row * D + d) * H + h) * W + w
             store(y, _unravel(index, shape), x[at(row % C, row // C, d, h, w)])
     return function.get()
 
 
-def max_pool(dest: Flat, source: Flat, window: Window):
+def max_pool(dest: Flat, source: Flat, window: Window, lanes: int):
     """The largest of each window; what lies outside the image does not count."""
+    cut = slide(flat_raster(source), flat_raster(dest), window, lanes)
 
-    def value(x, c, n, d, h, w):
-        best = None
-        for inside, read in _window(x, source, window, dest.size, (c, n, d, h, w)):
-            one = (
-                read() if inside is None else tirx.Select(inside, read(), T.float32(float("-inf")))
-            )
-            best = one if best is None else tirx.max(best, one)
-        return best
+    def larger(best, _position, value):
+        return value if best is None else tirx.max(best, value)
 
-    return _write_rows(dest, value, x=source.length)
+    with _scheduled_function() as function:
+        x, y = tensor("x", source.length), tensor("y", dest.length)
+        with T.sblock("root"):
+            _fill_guards(dest, y)
+            with _rows(dest.channels, dest) as c:
+                with T.grid(*cut.extents) as place:
+                    write_tile(cut, x, y, c, place, larger, outside=float("-inf"))
+                _fill_margins(y, dest, c, cut.written)
+    return function.get()
 
 
 def avg_pool(dest: Flat, source: Flat, window: Window, count_padding: bool):
@@ -98,33 +115,50 @@ def avg_pool(dest: Flat, source: Flat, window: Window, count_padding: bool):
     return _write_rows(dest, value, x=source.length)
 
 
-def depthwise(dest: Flat, source: Flat, window: Window, activate: Callable):
+def depthwise(dest: Flat, source: Flat, window: Window, activate: Callable, lanes: int):
     """One kernel per channel: y[c] = activate(bias[c] + sum over the window of weight[c, place] *
     x[c])."""
     C, K = source.channels, prod(window.kernel)
+    cut = slide(flat_raster(source), flat_raster(dest), window, lanes)
+    with _scheduled_function() as function:
+        x, weight = tensor("x", source.length), tensor("weight", C * K)
+        bias, y = tensor("bias", C), tensor("y", dest.length)
+        with T.sblock("root"):
+            _fill_guards(dest, y)
+            with _rows(C, dest) as c:
 
-    def value(x, weight, bias, c, n, d, h, w):
-        total = bias[c]
-        places = _window(x, source, window, dest.size, (c, n, d, h, w))
-        for place, (_, read) in enumerate(places):  # the margins hold zeros
-            total = total + weight[c * K + place] * read()
-        return activate(total)
+                def add(total, position, value):
+                    start = spread(bias[c], cut.lanes) if total is None else total
+                    return start + spread(weight[c * K + position], cut.lanes) * value
 
-    return _write_rows(dest, value, x=source.length, weight=C * K, bias=C)
+                with T.grid(*cut.extents) as place:
+                    write_tile(cut, x, y, c, place, add, activate)
+                _fill_margins(y, dest, c, cut.written)
+    return function.get()
 
 
-def mean(source: Flat, shape: tuple[int, ...]):
-    """flat -> plain, of `shape`: the mean over all pixels of each channel of each image."""
-    N, C, (D, H, W) = source.frame.batch, source.channels, source.size
-    at = _at(source)
+def mean(source: Flat, shape: tuple[int, ...], lanes: int):
+    """flat -> plain, of `shape`: the mean over all pixels of each channel of each image.
+
+    Margins hold zeros: an image is one run of elements, cut into vectors, and these into runs.
+    """
+    N, C, raster = source.frame.batch, source.channels, flat_raster(source)
+    length = raster.at(0, 0, *(n - 1 for n in source.size)) + 1 - raster.first
+    run = MEAN_RUN * lanes
     with _scheduled_function() as function:
         x, y = tensor("x", source.length), tensor("y", *shape)
-        with T.sblock("root"), T.parallel(0, N * C) as row:
-            place = _unravel(row, shape)
-            store(y, place, T.float32(0))
-            with T.grid(D, H, W) as (d, h, w):
-                store(y, place, y[place] + x[at(row % C, row // C, d, h, w)])
-            store(y, place, y[place] * T.float32(1 / (D * H * W)))
+
+        def total(start, count: int):
+            vectors = [x[span(start + i, lanes)] for i in range(0, count - lanes + 1, lanes)]
+            numbers = [x[start + i] for i in range(len(vectors) * lanes, count)]
+            return sum(numbers, _sum_of_lanes(sum(vectors), lanes) if vectors else T.float32(0))
+
+        with T.sblock("root"), T.serial(0, N * C) as row:  # little to do: one addition each
+            place, start = _unravel(row, shape), raster.at(row % C, row // C, 0, 0, 0)
+            store(y, place, total(start + length // run * run, length % run))
+            with T.serial(0, length // run) as i:
+                store(y, place, y[place] + total(start + i * run, run))
+            store(y, place, y[place] * T.float32(1 / prod(source.size)))
     return function.get()
 
 
@@ -138,7 +172,7 @@ def concat(dest: Flat, first: Flat, second: Flat):
             _fill_guards(dest, y)
             for source, start in ((a, 0), (b, first.channels)):
                 rows = first.channels if source is a else second.channels
-                with T.parallel(0, rows) as c, T.serial(0, row) as i:
+                with _rows(rows, dest) as c, T.serial(0, row) as i:
                     store(y, [guard + (start + c) * row + i], source[guard + c * row + i])
     return function.get()
 
@@ -150,6 +184,21 @@ def _at(flat: Flat) -> Index:
         return guard + c * row + n * strides[0] + d * strides[1] + h * strides[2] + w
 
     return at
+
+
+def _sum_of_lanes(vector, lanes: int):
+    """Halves added, again and again, until one lane is left."""
+    while lanes > 1:
+        vector = T.bind(vector)
+        lanes //= 2
+        low, high = range(lanes), range(lanes, 2 * lanes)
+        vector = _lanes_of(vector, low) + _lanes_of(vector, high)
+    return vector
+
+
+def _lanes_of(vector, lanes):
+    """These lanes of a vector; of one, the number in it."""
+    return tirx.Shuffle([vector], list(lanes))
 
 
 def _window(x, source: Flat, window: Window, output: Size, index):
@@ -177,45 +226,47 @@ def _unravel(index, shape: tuple[int, ...]) -> tuple:
     return tuple(reversed(place))
 
 
-def _choose(index, values: list[int]):
-    """values[index] for an index that is only known when the kernel runs."""
-    if len(set(values)) == 1:
-        return values[0]
-    result = tirx.const(values[-1], "int32")
-    for i, value in enumerate(values[:-1]):
-        result = tirx.Select(index == i, tirx.const(value, "int32"), result)
-    return result
-
-
-def _if_all(conditions, read):
-    return tirx.if_then_else(tirx.all(*conditions), read(), T.float32(0))
-
-
 def _write_rows(dest: Flat, value: Callable, **inputs: int):
     """A kernel of tensors of these lengths that writes value(*inputs, channel, image, d, h, w) to
     each pixel."""
-    C, N, (D, H, W) = dest.channels, dest.frame.batch, dest.size
-    PD, PH, PW = dest.frame.pitch
-    guard, row, used = dest.frame.guard, dest.frame.row, N * PD * PH * PW
-    zero = T.float32(0)
+    at = _at(dest)
     with _scheduled_function() as function:
         arguments = [tensor(name, length) for name, length in inputs.items()]
         y = tensor("y", dest.length)
         with T.sblock("root"):
             _fill_guards(dest, y)
-            with T.parallel(0, C) as c:
-                start = guard + c * row
-                with T.grid(N, PD, PH) as (n, d, h):
-                    line = start + ((n * PD + d) * PH + h) * PW
-                    with T.If(tirx.all(d < D, h < H)):
-                        with T.Then():
-                            with T.serial(0, W) as w:
-                                store(y, [line + w], value(*arguments, c, n, d, h, w))
-                            _fill(y, line + W, PW - W, zero)
-                        with T.Else():
-                            _fill(y, line, PW, zero)
-                _fill(y, start + used, row - used, zero)
+            with _rows(dest.channels, dest) as c:
+                with T.grid(dest.frame.batch, *dest.size) as (n, d, h, w):
+                    store(y, [at(c, n, d, h, w)], value(*arguments, c, n, d, h, w))
+                _fill_margins(y, dest, c, dest.size[2])
     return function.get()
+
+
+def _rows(count: int, place: Flat):
+    """The loop over channels: on all threads, where that gains more than it takes to call them."""
+    is_small = place.length < SMALL
+    return T.serial(0, count) if is_small else T.parallel(0, count)
+
+
+def _fill_guards(dest: Flat, y) -> None:
+    after = dest.frame.guard + dest.channels * dest.frame.row
+    _fill(y, 0, dest.frame.guard)
+    _fill(y, after, dest.length - after)
+
+
+def _fill_margins(y, dest: Flat, c, written: int) -> None:
+    """Zeros in a row after the first `written` elements of each line, the last line of each
+    plane, the last plane of each image, and the last image."""
+    at, (N, (D, H, _)) = _at(dest), (dest.frame.batch, dest.size)
+    image, plane, line, _ = dest.frame.strides
+    with T.grid(N, D) as (n, d):
+        if line > written:
+            with T.serial(0, H) as h:
+                _fill(y, at(c, n, d, h, written), line - written)
+        _fill(y, at(c, n, d, H, 0), plane - H * line)
+    with T.serial(0, N) as n:
+        _fill(y, at(c, n, D, 0, 0), image - D * plane)
+    _fill(y, at(c, N, 0, 0, 0), dest.frame.row - N * image)
 
 
 @contextmanager
@@ -226,13 +277,8 @@ def _scheduled_function():
         yield function
 
 
-def _fill_guards(dest: Flat, y) -> None:
-    after = dest.frame.guard + dest.channels * dest.frame.row
-    _fill(y, 0, dest.frame.guard, T.float32(0))
-    _fill(y, after, dest.length - after, T.float32(0))
-
-
-def _fill(buffer, start, count: int, value) -> None:
+def _fill(buffer, start, count: int) -> None:
+    """Zeros."""
     if count:
         with T.serial(0, count) as i:
-            store(buffer, [start + i], value)
+            store(buffer, [start + i], T.float32(0))

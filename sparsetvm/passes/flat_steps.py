@@ -71,7 +71,7 @@ class PoolStep(Step):
         source, dest = emission.place(self.source), emission.place(self.result)
         name = self.call.op.name.rpartition(".")[2]
         if "max" in name:
-            kernel = flat.max_pool(dest, source, self.window)
+            kernel = flat.max_pool(dest, source, self.window, emission.target.lanes)
         else:
             kernel = flat.avg_pool(
                 dest, source, self.window, bool(self.call.attrs.count_include_pad)
@@ -113,7 +113,8 @@ class MeanStep(Step):
 
     def emit(self, emission):
         shape = emission.shape(self.output)
-        kernel, x = flat.mean(emission.place(self.source), shape), emission.flat(self.source)
+        kernel = flat.mean(emission.place(self.source), shape, emission.target.lanes)
+        x = emission.flat(self.source)
         emission.set_plain(self.output, emission.kernel("mean", kernel, [x], shape))
 
 

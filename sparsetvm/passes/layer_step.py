@@ -147,7 +147,8 @@ class DepthwiseStep(Step):
             emission.constant(f"{layer.name}.weight", weight.ravel()),
             emission.constant(f"{layer.name}.bias", bias),
         ]
-        kernel = flat.depthwise(dest, source, pack.window_of(layer), activation(layer.epilogue))
+        window, activate = pack.window_of(layer), activation(layer.epilogue)
+        kernel = flat.depthwise(dest, source, window, activate, emission.target.lanes)
         emission.set_flat(self, emission.kernel("depthwise", kernel, args, (dest.length,)))
 
 

@@ -159,11 +159,11 @@ class _Emission:
     def convert(self, value: Value, to: Value, stride, phases):
         """`value` laid out as `to`: from its flat form if there is one, else from the plain
         tensor."""
-        dest = self.place(to)
+        dest, lanes = self.place(to), self.target.lanes
         if value.name in self._flat:
-            kernel = flat.from_flat(dest, self.place(value), stride, phases)
+            kernel = flat.from_flat(dest, self.place(value), stride, phases, lanes)
             return self.kernel("from_flat", kernel, [self._flat[value.name]], (dest.length,))
-        kernel = flat.from_plain(dest, value.channels, value.size, stride, phases)
+        kernel = flat.from_plain(dest, value.channels, value.size, stride, phases, lanes)
         length = value.batch * value.channels * int(np.prod(value.size))
         x = self.builder.emit(relax.op.reshape(self.plain(value.var), (length,)))
         return self.kernel("from_plain", kernel, [x], (dest.length,))

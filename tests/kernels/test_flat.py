@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from sparsetvm._tvm import tvm
 from sparsetvm.kernels import flat
+from sparsetvm.kernels.epilogue import activation
 from sparsetvm.kernels.frame import Flat, Frame, Window
 
 EVERY_PIXEL = ((0, 0, 0),)
@@ -43,13 +44,18 @@ def run(kernel, *arrays: np.ndarray, shape) -> np.ndarray:
 
 
 def assert_lies(y: np.ndarray, x: np.ndarray, place: Flat) -> None:
-    """All but the last guard, which holds nothing."""
-    used = place.frame.guard + place.channels * place.frame.row
-    np.testing.assert_allclose(y[:used], lay(x, place)[:used], rtol=1e-5, atol=1e-6)
+    """Margins and guards included."""
+    np.testing.assert_allclose(y, lay(x, place), rtol=1e-5, atol=1e-6)
+
+
+def _place(size: tuple[int, int], margin: int) -> Flat:
+    """Two images of five channels with so many zeros between lines."""
+    pitch = (1, *(n + margin for n in size))
+    return Flat(Frame(2, pitch, margin * (pitch[2] + 1)), 5, (1, *size))
 
 
 def test_plain_to_flat_and_back_is_exact(x):
-    kernel = flat.from_plain(SOURCE, 5, (1, 7, 6), (1, 1, 1), EVERY_PIXEL)
+    kernel = flat.from_plain(SOURCE, 5, (1, 7, 6), (1, 1, 1), EVERY_PIXEL, lanes=4)
     y = run(kernel, x.ravel(), shape=SOURCE.length)
 
     assert_lies(y, x, SOURCE)
@@ -57,13 +63,14 @@ def test_plain_to_flat_and_back_is_exact(x):
 
 
 @pytest.mark.parametrize("is_flat", [True, False])
-def test_phases_are_every_other_pixel(x, is_flat):
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+def test_phases_are_every_other_pixel(x, is_flat, lanes):
     phases = ((0, 0, 0), (0, 0, 1), (0, 1, 1))
     dest = Flat(POOLED.frame, 5 * len(phases), (1, 4, 3))
     if is_flat:
-        kernel, source = flat.from_flat(dest, SOURCE, (1, 2, 2), phases), lay(x, SOURCE)
+        kernel, source = flat.from_flat(dest, SOURCE, (1, 2, 2), phases, lanes), lay(x, SOURCE)
     else:
-        kernel, source = flat.from_plain(dest, 5, (1, 7, 6), (1, 2, 2), phases), x.ravel()
+        kernel, source = flat.from_plain(dest, 5, (1, 7, 6), (1, 2, 2), phases, lanes), x.ravel()
 
     truth = np.zeros((2, 5, len(phases), 4, 3), np.float32)
     for i, (_, h, w) in enumerate(phases):
@@ -72,10 +79,11 @@ def test_phases_are_every_other_pixel(x, is_flat):
     assert_lies(run(kernel, source, shape=dest.length), truth, dest)
 
 
-def test_max_pool_does_not_count_what_lies_outside(x):
+@pytest.mark.parametrize("lanes", [2, 4, 16])
+def test_max_pool_does_not_count_what_lies_outside(x, lanes):
     x = x - 10  # zeros of the margins would win
 
-    y = run(flat.max_pool(POOLED, SOURCE, POOL), lay(x, SOURCE), shape=POOLED.length)
+    y = run(flat.max_pool(POOLED, SOURCE, POOL, lanes), lay(x, SOURCE), shape=POOLED.length)
 
     assert_lies(y, F.max_pool2d(torch.from_numpy(x), 3, 2, 1).numpy(), POOLED)
 
@@ -90,19 +98,46 @@ def test_avg_pool_counts_padding_as_told(x, count_padding):
     assert_lies(y, truth.numpy(), POOLED)
 
 
-def test_depthwise_runs_one_kernel_per_channel(x, rng):
-    weight, bias = rng.standard_normal((5, 1, 3, 3)), rng.standard_normal(5)
-    weight, bias = weight.astype(np.float32), bias.astype(np.float32)
-    kernel = flat.depthwise(POOLED, SOURCE, POOL, lambda y: y)
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "dilation", "margin"),
+    [
+        ((7, 6), 3, 2, 1, 1),
+        ((9, 40), 3, 1, 1, 1),  # whole vectors, the last one overlapping
+        ((20, 37), 3, 2, 1, 1),  # even and odd elements
+        ((13, 14), 3, 1, 1, 1),  # a vector a line
+        ((7, 7), 3, 1, 1, 1),  # two lines in a vector
+        ((3, 5), 5, 1, 1, 2),  # lines end in the next ones' lanes
+        ((9, 11), 3, 3, 1, 1),  # one lane: a stride of 3
+        ((12, 18), 3, 1, 2, 2),
+        ((1, 1), 3, 1, 1, 1),
+    ],
+)
+@pytest.mark.parametrize("lanes", [4, 16])
+def test_depthwise_runs_one_kernel_per_channel(size, kernel, stride, dilation, margin, lanes, rng):
+    x = rng.standard_normal((2, 5, *size)).astype(np.float32)
+    weight = rng.standard_normal((5, 1, kernel, kernel)).astype(np.float32)
+    bias = rng.standard_normal(5).astype(np.float32)
+    truth = F.conv2d(
+        *map(torch.from_numpy, (x, weight, bias)),
+        stride=stride,
+        padding=margin,
+        dilation=dilation,
+        groups=5,
+    ).relu()
+    window = Window(
+        *((1, n, n) for n in (kernel, stride)), (0, margin, margin), (1, dilation, dilation)
+    )
+    source, dest = _place(size, margin), _place(truth.shape[2:], 1)
+    program = flat.depthwise(dest, source, window, activation(("relu",)), lanes)
 
-    y = run(kernel, lay(x, SOURCE), weight.ravel(), bias, shape=POOLED.length)
+    y = run(program, lay(x, source), weight.ravel(), bias, shape=dest.length)
 
-    truth = F.conv2d(*map(torch.from_numpy, (x, weight, bias)), stride=2, padding=1, groups=5)
-    assert_lies(y, truth.numpy(), POOLED)
+    assert_lies(y, truth.numpy(), dest)
 
 
-def test_mean_is_over_each_image(x):
-    y = run(flat.mean(SOURCE, (2, 5, 1, 1)), lay(x, SOURCE), shape=(2, 5, 1, 1))
+@pytest.mark.parametrize("lanes", [4, 16])
+def test_mean_is_over_each_image(x, lanes):
+    y = run(flat.mean(SOURCE, (2, 5, 1, 1), lanes), lay(x, SOURCE), shape=(2, 5, 1, 1))
 
     np.testing.assert_allclose(y, x.mean((2, 3), keepdims=True), rtol=1e-5, atol=1e-6)
 
