@@ -10,6 +10,7 @@ from .logs import find_logs
 from .record import Record
 from .task import workload
 
+
 class Records:
     """The verified records of a device, out of tuning_logs/ and the database; the faster one
     wins."""

@@ -133,7 +133,9 @@ def _serve(
             if error <= TOLERANCE:
                 measured = Measured(_timings(run, tensors))
             else:
-                measured = Measured(failure=f"its result is off by {error:.0e} of the largest value")
+                measured = Measured(
+                    failure=f"its result is off by {error:.0e} of the largest value"
+                )
         except Exception as err:  # whatever a candidate makes TVM say
             measured = Measured(failure=str(err).strip().splitlines()[-1])
         signal.setitimer(signal.ITIMER_REAL, 0)
