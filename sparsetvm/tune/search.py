@@ -32,12 +32,12 @@ def search(
     model: CostModel,
     seed: int,
     tell: Tell,
-) -> None:
+) -> bool:
     """Measure candidates until `trials` of `task` are known, the default schedule first.
 
     Each goes into `database` before the next one starts, and `tell` hears of it. One that fails is
-    quarantined, with its trace and the reason. `model` learns from all others. Ends early when the
-    space is exhausted.
+    quarantined, with its trace and the reason. `model` learns from all others. True if the space
+    is exhausted before that.
     """
     _leave_out_tensor_intrinsics()
     hash, workload = workload_hash(task.module), database.commit_workload(task.module)
@@ -48,7 +48,7 @@ def search(
             best = [record.trace for record in database.get_top_k(workload, PARENTS)]
             batch = evolution.batch(BATCH, best, known)
             if not batch:
-                return
+                return True
             for candidate in batch[: trials - len(known)]:
                 measured = worker.measure(candidate.schedule.mod)
                 _keep(database, workload, target, candidate, measured)
@@ -56,6 +56,7 @@ def search(
                     model.learn(hash, [candidate.features], [statistics.median(measured.seconds)])
                 tell(measured)
             known = database.store.digests(database.place, hash)  # others may tune it as well
+    return False
 
 
 def experienced(database: Database, seed: int) -> CostModel:

@@ -3,7 +3,7 @@ database."""
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,8 @@ def tune(
     net, plan = name or (ir.source, f"{_rate(ir):.1f}x")
     earlier = _dense_ms(database, net, plan)
 
+    exhausted: set[str] = set()
+
     def session() -> Session:
         return Session(
             net=net,
@@ -116,7 +118,7 @@ def tune(
                 "tvm": tvm.__version__,
                 "xgboost": xgboost.__version__,
             },
-            tasks=tuple(_times(database, task, device, earlier) for task in tasks),
+            tasks=tuple(_times(database, task, device, earlier, exhausted) for task in tasks),
         )
 
     database.store.commit_session(session())  # `tune --status` tells of it from now on
@@ -132,7 +134,8 @@ def tune(
                 pace = (time.monotonic() - start) / len(heard)
                 progress(_progress(database, tasks, task, number, trials, pace))
 
-        search(task, device, database, trials, model, seed, tell)
+        if search(task, device, database, trials, model, seed, tell):
+            exhausted.add(workload_hash(task.module))
         database.store.commit_session(session())
     return Tuned(session(), len(heard), sum(one.failure is not None for one in heard))
 
@@ -167,7 +170,11 @@ def _progress(
 
 
 def _times(
-    database: Database, task: Task, target: Target, dense_ms: Mapping[str, float]
+    database: Database,
+    task: Task,
+    target: Target,
+    dense_ms: Mapping[str, float],
+    exhausted: Collection[str],
 ) -> TaskTimes:
     default, best = default_record(task, target, database), database.best(task.module)
     hash = workload_hash(task.module)
@@ -177,6 +184,7 @@ def _times(
         default_ms=default and default.seconds and 1e3 * default.seconds,
         best_ms=best and best.seconds and 1e3 * best.seconds,
         dense_ms=dense_ms.get(hash),
+        exhausted=hash in exhausted,
     )
 
 

@@ -113,7 +113,9 @@ def _serve(
     output = own  # the last one
     largest = np.abs(values).max()
     target = tvm.target.Target(target)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, also inside a kernel
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the tuner's
+    for number in (signal.SIGALRM, signal.SIGSEGV):
+        signal.signal(number, signal.SIG_DFL)  # ends the process, also inside a kernel, in silence
     process = psutil.Process()
     process.rlimit(psutil.RLIMIT_AS, (process.memory_info().vms + MEMORY,) * 2)
     pipe.send("ready")
