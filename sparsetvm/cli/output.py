@@ -18,6 +18,11 @@ def show_settings(verb: str, **settings: Any) -> None:
     STDERR.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
+def say_more(text: str) -> None:
+    """A sentence for people."""
+    STDERR.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def show_result(table: dict[str, Any], text: str, as_json: bool) -> None:
     """The result, for programs or for people."""
     if as_json:

@@ -17,6 +17,8 @@ TuningRecord = ms.database.TuningRecord
 UNMEASURED = 1e10
 """The seconds that MetaSchedule writes for a candidate that never finished a run."""
 
+NO_WORKLOAD = ms.database.Workload(tvm.IRModule())
+
 NEVER_RAN = "it did not build or run"
 
 
@@ -48,22 +50,13 @@ class Database(ms.database.PyDatabase):
         """Keep a measured record; one without a time is quarantined."""
         self.store.commit(plain(record, self.place))
 
-    def verify(self, record: TuningRecord) -> None:
+    def verify(self, record: TuningRecord, features: tuple[int, bytes] | None = None) -> None:
         """Keep a record whose result agrees with the reference."""
-        self.store.commit(plain(record, self.place, VERIFIED))
+        self.store.commit(plain(record, self.place, VERIFIED), features)
 
     def quarantine(self, record: TuningRecord, reason: str) -> None:
         """Keep a candidate apart that hangs, crashes or errs; it is never tried again."""
         self.store.commit(plain(record, self.place, QUARANTINED, reason))
-
-    def reason_for_quarantine(
-        self, workload: ms.database.Workload, trace: s_tir.schedule.Trace
-    ) -> str | None:
-        """Why this candidate must not be tried again; None: it may be."""
-        trace, *_ = TuningRecord(trace, workload).as_json()
-        hash = workload_hash(workload.mod)
-        known = self.store.record(self.place, hash, digest_of(compact(trace)))
-        return known.reason if known is not None and known.state == QUARANTINED else None
 
     def best(self, mod: tvm.IRModule) -> Record | None:
         """The fastest verified record of a workload."""
@@ -107,6 +100,12 @@ def place(device: str, threads: int) -> Place:
 def workload_hash(mod: tvm.IRModule) -> str:
     """What a workload is known by; names of variables and buffers do not count."""
     return str(tvm_ffi.structural_hash(mod) % 2**64)
+
+
+def trace_digest(trace: s_tir.schedule.Trace) -> str:
+    """What a record of this trace is known by, its Record.digest."""
+    parts, *_ = TuningRecord(trace, NO_WORKLOAD).as_json()
+    return digest_of(compact(parts))
 
 
 def load_workload(workload: Workload) -> ms.database.Workload:

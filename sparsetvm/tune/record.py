@@ -74,6 +74,8 @@ class TaskTimes:
     default_ms: float | None = None
     best_ms: float | None = None
     dense_ms: float | None = None
+    exhausted: bool = False
+    """Every candidate that there is was tried."""
 
 
 @dataclass(frozen=True)

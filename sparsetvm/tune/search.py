@@ -1,25 +1,22 @@
-"""One task's search: MetaSchedule draws and mutates traces, XGBoost ranks them, the best are
-measured."""
+"""One task's search: candidates evolve, the cost model ranks them, the best are measured."""
 
-import logging
+import statistics
 import sys
-import tempfile
 import types
 from collections.abc import Callable
-from pathlib import Path
+
+import numpy as np
 
 from .._tvm import s_tir, tvm
-from ..passes.schedule import single_threaded
-from ..schedules import find
-from ..schedules.pick import Default
 from ..targets.target import Target
-from .database import Database, TuningRecord, compact, workload_hash
-from .record import Record, digest_of
-from .space import space_of
+from .cost_model import CostModel
+from .database import Database, TuningRecord, ms, trace_digest, workload_hash
+from .evolve import PARENTS, Candidate, Evolution
+from .features import VERSION, Features
+from .record import Record
+from .space import Space
 from .task import Task
 from .worker import Measured, Worker
-
-derived_object = tvm.ir.utils.derived_object
 
 BATCH = 8
 """Candidates measured between two looks at the cost model."""
@@ -28,151 +25,68 @@ Tell = Callable[[Measured], None]
 
 
 def search(
-    task: Task, target: Target, database: Database, trials: int, seed: int, tell: Tell
-) -> None:
-    """Measure up to `trials` candidates of `task`, the default schedule first; all go into
-    `database`.
+    task: Task,
+    target: Target,
+    database: Database,
+    trials: int,
+    model: CostModel,
+    seed: int,
+    tell: Tell,
+) -> bool:
+    """Measure candidates until `trials` of `task` are known, the default schedule first.
 
-    `tell` hears of each. A candidate that fails is quarantined, with its trace and the reason.
+    Each goes into `database` before the next one starts, and `tell` hears of it. One that fails is
+    quarantined, with its trace and the reason. `model` learns from all others. True if the space
+    is exhausted before that.
     """
     _leave_out_tensor_intrinsics()
-    from tvm.s_tir import meta_schedule as ms
+    hash, workload = workload_hash(task.module), database.commit_workload(task.module)
+    known = database.store.digests(database.place, hash)
+    evolution = Evolution(Space(task, target), Features(task, target), model, seed + len(known))
+    with Worker(task, target) as worker:
+        while len(known) < trials:
+            best = [record.trace for record in database.get_top_k(workload, PARENTS)]
+            batch = evolution.batch(BATCH, best, known)
+            if not batch:
+                return True
+            for candidate in batch[: trials - len(known)]:
+                measured = worker.measure(candidate.schedule.mod)
+                _keep(database, workload, target, candidate, measured)
+                if measured.failure is None:
+                    model.learn(hash, [candidate.features], [statistics.median(measured.seconds)])
+                tell(measured)
+            known = database.store.digests(database.place, hash)  # others may tune it as well
+    return False
 
-    rule = find(task.kernel.kind, target)
-    device = tvm.target.Target(dict(target.tvm))
-    with Worker(task, target.threads) as worker, tempfile.TemporaryDirectory() as folder:
-        builder, keep = _Builder(target), _Keep(database, tell)
-        first = _by_default(task, target)
-        record = TuningRecord(first.trace, database.commit_workload(task.module), [], device)
-        keep.one(record, worker.measure(builder.library(first.mod)))
-        if trials <= 1:
-            return
-        context = ms.TuneContext(
-            mod=task.module,
-            target=device,
-            space_generator=space_of(rule, target),
-            search_strategy=ms.search_strategy.EvolutionarySearch(
-                population_size=64,
-                init_measured_ratio=0.2,
-                init_min_unmeasured=BATCH,
-                genetic_num_iters=2,
-            ),
-            task_name=task.name,
-            logger=logging.getLogger("tvm.meta_schedule"),
-            rand_state=seed,
-            num_threads=1,
-        )
-        ms.tune.tune_tasks(
-            tasks=[context],
-            task_weights=[1.0],
-            work_dir=folder,
-            max_trials_global=trials - 1,
-            num_trials_per_iter=BATCH,
-            builder=builder,
-            runner=_Runner(worker),
-            database=database,
-            cost_model=ms.cost_model.XGBModel(num_warmup_samples=BATCH, num_tuning_cores=1),
-            measure_callbacks=[keep, ms.measure_callback.UpdateCostModel()],
-        )
+
+def experienced(database: Database, seed: int) -> CostModel:
+    """A cost model that knows all that was timed at the database's place."""
+    model = CostModel(seed)
+    for hash, seconds, vector in database.store.experience(database.place, VERSION):
+        model.learn(hash, [np.frombuffer(vector, np.float32)], [seconds])
+    return model
 
 
 def default_record(task: Task, target: Target, database: Database) -> Record | None:
     """What is known of the default schedule."""
-    trace, *_ = TuningRecord(
-        _by_default(task, target).trace, database.commit_workload(task.module)
-    ).as_json()
-    return database.store.record(
-        database.place, workload_hash(task.module), digest_of(compact(trace))
-    )
+    digest = trace_digest(Space(task, target).default().trace)
+    return database.store.record(database.place, workload_hash(task.module), digest)
 
 
-def _by_default(task: Task, target: Target) -> s_tir.Schedule:
-    sch = s_tir.Schedule(task.module)
-    find(task.kernel.kind, target)(sch, Default(target))
-    return sch
-
-
-@derived_object
-class _Builder(tvm.s_tir.meta_schedule.builder.PyBuilder):
-    """Compiles in this process: what comes in was made by our own schedule."""
-
-    def __init__(self, target: Target):
-        super().__init__()
-        self._target = target
-        self._folder = tempfile.TemporaryDirectory(prefix="sparsetvm-tune-")
-        self._count = 0
-
-    def build(self, inputs):
-        results = []
-        for candidate in inputs:
-            path, failure = None, None
-            try:
-                path = self.library(candidate.mod)
-            except Exception as err:  # an illegal choice is counted, not a crash
-                failure = str(err).strip().splitlines()[-1]
-            results.append(tvm.s_tir.meta_schedule.builder.BuilderResult(path, failure))
-        return results
-
-    def library(self, module: tvm.IRModule) -> str:
-        self._count += 1
-        path = Path(self._folder.name) / f"{self._count}.so"
-        if self._target.threads == 1:
-            module = tvm.IRModule({"main": single_threaded(module["main"])})
-        built = tvm.compile(module, target=tvm.target.Target(dict(self._target.tvm)))
-        built.export_library(str(path), fcompile=self._target.linker)
-        return str(path)
-
-
-@derived_object
-class _Runner(tvm.s_tir.meta_schedule.runner.PyRunner):
-    """Measures in the worker, one after the other."""
-
-    def __init__(self, worker: Worker):
-        super().__init__()
-        self._worker = worker
-
-    def run(self, inputs):
-        runner = tvm.s_tir.meta_schedule.runner
-        futures = []
-        for candidate in inputs:
-            measured = self._worker.measure(str(candidate.artifact_path))
-            seconds = list(measured.seconds) or None
-            result = runner.RunnerResult(seconds, measured.failure)
-            futures.append(runner.RunnerFuture(lambda: True, lambda result=result: result))
-        return futures
-
-
-@derived_object
-class _Keep(tvm.s_tir.meta_schedule.measure_callback.PyMeasureCallback):
-    """Stores each candidate as soon as it is known what became of it."""
-
-    def __init__(self, database: Database, tell: Tell):
-        super().__init__()
-        self._database, self._tell = database, tell
-
-    def apply(self, task_scheduler, task_id, candidates, built, ran):
-        context = task_scheduler.tasks_[task_id].ctx
-        workload = self._database.commit_workload(context.mod)
-        for candidate, build, run in zip(candidates, built, ran, strict=True):
-            failure = build.error_msg or run.error_msg
-            seconds = tuple(float(s) for s in run.run_secs or ()) if failure is None else ()
-            trace, args = candidate.sch.trace, candidate.args_info
-            record = TuningRecord(trace, workload, list(seconds), context.target, args)
-            self.one(record, Measured(seconds, failure))
-
-    def one(self, record: TuningRecord, measured: Measured) -> None:
-        if measured.failure is None:
-            record = TuningRecord(
-                record.trace,
-                record.workload,
-                list(measured.seconds),
-                record.target,
-                record.args_info,
-            )
-            self._database.verify(record)
-        else:
-            self._database.quarantine(record, measured.failure)
-        self._tell(measured)
+def _keep(
+    database: Database,
+    workload: ms.database.Workload,
+    target: Target,
+    candidate: Candidate,
+    measured: Measured,
+) -> None:
+    device, sch = tvm.target.Target(dict(target.tvm)), candidate.schedule
+    args = ms.arg_info.ArgInfo.from_entry_func(sch.mod, True)
+    record = TuningRecord(sch.trace, workload, list(measured.seconds), device, args)
+    if measured.failure is None:
+        database.verify(record, (VERSION, candidate.features.tobytes()))
+    else:
+        database.quarantine(record, measured.failure)
 
 
 def _leave_out_tensor_intrinsics() -> None:

@@ -2,9 +2,9 @@
 database."""
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from ..passes.lower import lower
 from ..passes.pipeline import program_of
 from ..targets import Target, resolve
 from .database import Database, workload_hash
-from .record import MEASURED, QUARANTINED, VERIFIED, Session, TaskTimes
-from .search import default_record, search
+from .record import Session, TaskTimes
+from .search import default_record, experienced, search
+from .store import STATES, now
 from .task import Task, tasks_of
 from .worker import Measured
 
@@ -38,6 +39,10 @@ class Progress:
     trials: int
     """Candidates known of this task, earlier sessions' included."""
     wanted: int
+    left: int
+    """Candidates still to come, of all tasks."""
+    seconds_left: float
+    """If they take as long as those of this session did."""
     best_ms: float | None
     gflops: float | None
 
@@ -96,68 +101,103 @@ def tune(
     database = Database(database, device=device.device, threads=device.threads)
     forms = choose(ir.layers, ir.arrays, device, {})
     tasks = tasks_of(lower(program_of(ir), ir.layers, device, forms))
+    net, plan = name or (ir.source, f"{_rate(ir):.1f}x")
+    earlier = _dense_ms(database, net, plan)
+
+    exhausted: set[str] = set()
+
+    def session() -> Session:
+        return Session(
+            net=net,
+            plan=plan,
+            place=database.place,
+            seed=seed,
+            trials=trials,
+            date=now(),
+            versions={
+                "sparsetvm": __version__,
+                "tvm": tvm.__version__,
+                "xgboost": xgboost.__version__,
+            },
+            tasks=tuple(_times(database, task, device, earlier, exhausted) for task in tasks),
+        )
+
+    database.store.commit_session(session())  # `tune --status` tells of it from now on
+    model, start = experienced(database, seed), time.monotonic()
     heard: list[Measured] = []
-    times = []
     for number, task in enumerate(tasks, 1):
-        known = _known(database, task)
 
         def tell(measured: Measured, task: Task = task, number: int = number) -> None:
             heard.append(measured)
             if measured.failure:
                 log.info("%s: a candidate is quarantined: %s", task.name, measured.failure)
             if progress:
-                progress(_progress(database, task, number, len(tasks), trials))
+                pace = (time.monotonic() - start) / len(heard)
+                progress(_progress(database, tasks, task, number, trials, pace))
 
-        if known < trials:
-            search(task, device, database, trials - known, seed + known, tell)
-        times.append(_times(database, task, device))
-    net, plan = name or (ir.source, f"{_rate(ir):.1f}x")
-    session = Session(
-        net=net,
-        plan=plan,
-        place=database.place,
-        seed=seed,
-        trials=trials,
-        date=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        versions={
-            "sparsetvm": __version__,
-            "tvm": tvm.__version__,
-            "xgboost": xgboost.__version__,
-        },
-        tasks=tuple(times),
-    )
-    database.store.commit_session(session)
-    return Tuned(session, len(heard), sum(one.failure is not None for one in heard))
+        if search(task, device, database, trials, model, seed, tell):
+            exhausted.add(workload_hash(task.module))
+        database.store.commit_session(session())
+    return Tuned(session(), len(heard), sum(one.failure is not None for one in heard))
 
 
 def _known(database: Database, task: Task) -> int:
     """Candidates of the task that were measured or failed, in whatever session."""
-    states = [MEASURED, VERIFIED, QUARANTINED]
-    return database.store.count(database.place, workload_hash(task.module), states)
+    return database.store.count(database.place, workload_hash(task.module), STATES)
 
 
-def _progress(database: Database, task: Task, number: int, tasks: int, wanted: int) -> Progress:
+def _progress(
+    database: Database,
+    tasks: Sequence[Task],
+    task: Task,
+    number: int,
+    wanted: int,
+    pace: float,
+) -> Progress:
     best = database.best(task.module)
     seconds = None if best is None else best.seconds
+    left = sum(max(wanted - _known(database, one), 0) for one in tasks[number - 1 :])
     return Progress(
         task=task.name,
         number=number,
-        tasks=tasks,
+        tasks=len(tasks),
         trials=_known(database, task),
         wanted=wanted,
+        left=left,
+        seconds_left=left * pace,
         best_ms=seconds and 1e3 * seconds,
         gflops=seconds and task.operations / seconds / 1e9,
     )
 
 
-def _times(database: Database, task: Task, target: Target) -> TaskTimes:
+def _times(
+    database: Database,
+    task: Task,
+    target: Target,
+    dense_ms: Mapping[str, float],
+    exhausted: Collection[str],
+) -> TaskTimes:
     default, best = default_record(task, target, database), database.best(task.module)
+    hash = workload_hash(task.module)
     return TaskTimes(
         name=task.name,
-        workload=workload_hash(task.module),
+        workload=hash,
         default_ms=default and default.seconds and 1e3 * default.seconds,
         best_ms=best and best.seconds and 1e3 * best.seconds,
+        dense_ms=dense_ms.get(hash),
+        exhausted=hash in exhausted,
     )
+
+
+def _dense_ms(database: Database, net: str, plan: str) -> dict[str, float]:
+    """What earlier sessions know of the dense form of each workload."""
+    return {
+        task.workload: task.dense_ms
+        for session in database.store.sessions(net, plan)
+        if session.place == database.place
+        for task in session.tasks
+        if task.dense_ms is not None
+    }
 
 
 def _rate(ir: LayerIR) -> float:

@@ -18,7 +18,7 @@ from sqlalchemy import exc
 from ..errors import FileError
 from .connect import engine_of, is_sqlite, url_of
 from .record import MEASURED, QUARANTINED, VERIFIED, Place, Record, Session, TaskTimes, Workload
-from .tables import ABOUT, RECORD, SESSION, TABLES, VERSION, WORKLOAD
+from .tables import ABOUT, FEATURES, RECORD, SESSION, TABLES, VERSION, WORKLOAD
 
 T = TypeVar("T")
 
@@ -38,6 +38,8 @@ class Summary:
     quarantined: int
     best_ms: float | None
     """Of the verified ones."""
+    latest: str
+    """When the last record came, in UTC."""
 
 
 def now() -> str:
@@ -46,7 +48,7 @@ def now() -> str:
 
 
 class Store:
-    """The tables `workload`, `record` and `session`, and the few questions that are asked of them.
+    """The tables of a tuning database, and the few questions that are asked of them.
 
     Store("tuning.db")      Store("postgresql://team@host/tuning")      Store(None), the user's own
     """
@@ -69,18 +71,32 @@ class Store:
         """Keep a workload, if it is not there yet."""
         self._write(lambda connection: _keep_workload(connection, tvm, workload))
 
-    def commit(self, record: Record) -> None:
+    def commit(self, record: Record, features: tuple[int, bytes] | None = None) -> None:
         """Keep a record; once this returns, nothing that happens to this process takes it away.
 
         Each trace has one record at a place. Measured again, it has the new times; quarantined
-        once, it stays so.
+        once, it stays so. `features` are what the cost model learns from: their version, a vector.
         """
-        self._write(lambda connection: _keep_record(connection, record))
+        self._write(lambda connection: _keep_record(connection, record, features))
+
+    def experience(self, place: Place, version: int) -> list[tuple[str, float, bytes]]:
+        """(workload's hash, seconds, features) of all that was timed here, the latest last."""
+        wanted = [*_at(place), RECORD.c.state != QUARANTINED, FEATURES.c.version == version]
+        query = sql.select(WORKLOAD.c.hash, RECORD.c.seconds, FEATURES.c.vector)
+        query = query.select_from(sql.join(_joined(), FEATURES)).where(*wanted)
+        with self._transaction() as connection:
+            return [tuple(row) for row in connection.execute(query.order_by(RECORD.c.id))]
 
     def record(self, place: Place, hash: str, digest: str) -> Record | None:
         """What became of one trace, known by `Record.digest`."""
         found = self._select(place, *_of_workload(hash), RECORD.c.digest == digest)
         return found[0] if found else None
+
+    def digests(self, place: Place, hash: str) -> set[str]:
+        """The names of all traces that are known of a workload, whatever became of them."""
+        query = sql.select(RECORD.c.digest).select_from(_joined())
+        with self._transaction() as connection:
+            return set(connection.scalars(query.where(*_at(place), *_of_workload(hash))))
 
     def records(
         self,
@@ -109,11 +125,12 @@ class Store:
         keys = [RECORD.c.device, RECORD.c.threads, WORKLOAD.c.tvm, WORKLOAD.c.hash]
         counts = [sql.func.count(sql.case((RECORD.c.state == state, 1))) for state in STATES]
         best = sql.func.min(sql.case((RECORD.c.state == VERIFIED, RECORD.c.seconds)))
-        query = sql.select(*keys, *counts, best).select_from(_joined())
+        latest = sql.func.max(RECORD.c.created)
+        query = sql.select(*keys, *counts, best, latest).select_from(_joined())
         with self._transaction() as connection:
             rows = connection.execute(query.group_by(*keys).order_by(*keys)).all()
         return [
-            Summary(Place(*row[:3]), *row[3:7], None if row[7] is None else row[7] * 1e3)
+            Summary(Place(*row[:3]), *row[3:7], None if row[7] is None else row[7] * 1e3, row[8])
             for row in rows
         ]
 
@@ -235,7 +252,18 @@ def _keep_workload(connection: sql.Connection, tvm: str, workload: Workload) -> 
     return connection.execute(row).inserted_primary_key[0]
 
 
-def _keep_record(connection: sql.Connection, new: Record) -> None:
+def _keep_record(
+    connection: sql.Connection, new: Record, features: tuple[int, bytes] | None
+) -> None:
+    id = _keep_outcome(connection, new)
+    if features is not None:
+        connection.execute(sql.delete(FEATURES).where(FEATURES.c.record_id == id))
+        row = dict(zip(("version", "vector"), features, strict=True))
+        connection.execute(sql.insert(FEATURES).values(record_id=id, **row))
+
+
+def _keep_outcome(connection: sql.Connection, new: Record) -> int:
+    """The record's id."""
     key = {
         "workload_id": _keep_workload(connection, new.place.tvm, new.workload),
         "device": new.place.device,
@@ -252,14 +280,14 @@ def _keep_record(connection: sql.Connection, new: Record) -> None:
     }
     if old is None:
         rest = {"trace": new.trace, "target": new.target, "args": new.args}
-        created = new.created or now()
-        connection.execute(sql.insert(RECORD).values(**key, **rest, **outcome, created=created))
-        return
+        row = sql.insert(RECORD).values(**key, **rest, **outcome, created=new.created or now())
+        return connection.execute(row).inserted_primary_key[0]
     if not new.run_secs:
         outcome |= {"run_secs": old.run_secs, "seconds": old.seconds}
     if STATES.index(old.state) > STATES.index(new.state):
         outcome |= {"state": old.state, "reason": old.reason}
     connection.execute(sql.update(RECORD).where(RECORD.c.id == old.id).values(**outcome))
+    return old.id
 
 
 def _keep_session(connection: sql.Connection, new: Session) -> None:

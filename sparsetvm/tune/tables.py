@@ -1,4 +1,5 @@
-"""The tables of a tuning database: workloads, records of their candidates, sessions."""
+"""The tables of a tuning database: workloads, records of their candidates, their features,
+sessions."""
 
 import sqlalchemy as sql
 
@@ -36,6 +37,14 @@ RECORD = sql.Table(
     sql.Column("reason", sql.Text),
     sql.Column("created", sql.String(40), nullable=False),
     sql.UniqueConstraint("workload_id", "device", "threads", "digest"),
+)
+
+FEATURES = sql.Table(
+    "features",
+    TABLES,
+    sql.Column("record_id", sql.ForeignKey("record.id", ondelete="CASCADE"), primary_key=True),
+    sql.Column("version", sql.Integer, nullable=False),
+    sql.Column("vector", sql.LargeBinary, nullable=False),
 )
 
 SESSION = sql.Table(

@@ -11,6 +11,7 @@ from sparsetvm.tune.database import (
     load_workload,
     open_database,
     plain,
+    trace_digest,
     tuning_record,
     workload_hash,
 )
@@ -100,24 +101,28 @@ def test_metaschedule_compiles_from_it(database, workload):
     assert [int(schedule.get(loop).extent) for loop in loops] == [4, 16]
 
 
+def known(database, trace):
+    """What became of a trace."""
+    return database.store.record(database.place, workload_hash(module()), trace_digest(trace))
+
+
 @pytest.mark.parametrize("seconds", [None, [], [1e10]], ids=str)
 def test_a_candidate_that_never_ran_is_quarantined(database, workload, seconds):
     INTERFACE.commit_tuning_record(database, candidate(workload, 8, seconds))
     assert len(database) == 0
     assert list(INTERFACE.get_top_k(database, workload, 9)) == []
-    reason = database.reason_for_quarantine(workload, trace(module(), 8))
-    assert reason == "it did not build or run"
-    assert database.reason_for_quarantine(workload, trace(module(), 4)) is None
+    assert known(database, trace(module(), 8)).reason == "it did not build or run"
+    assert known(database, trace(module(), 4)) is None
 
 
 def test_a_wrong_result_takes_a_measured_candidate_out_for_good(database, workload, where):
     wrong = candidate(workload, 8, [1.0])
     database.commit_tuning_record(wrong)
-    assert database.reason_for_quarantine(workload, wrong.trace) is None
+    assert known(database, wrong.trace).reason is None
     database.quarantine(wrong, "max |Δ| is 3.1, max |y| 1.0")
     database.commit_tuning_record(wrong)
     later = open_database(where, device="cpu znver5", threads=2)
-    assert later.reason_for_quarantine(workload, wrong.trace) == "max |Δ| is 3.1, max |y| 1.0"
+    assert known(later, wrong.trace).reason == "max |Δ| is 3.1, max |y| 1.0"
     assert len(later) == 0
 
 

@@ -41,7 +41,7 @@ def where(request, tmp_path):
     url = request.getfixturevalue("postgresql")
     store = Store(url)
     with store._engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE session, record, workload, about")
+        connection.exec_driver_sql("DROP TABLE session, features, record, workload, about")
     store.close()
     return url
 
@@ -136,6 +136,19 @@ def test_a_summary_has_one_line_for_each_workload_and_place(store):
     assert (one.place, one.workload) == (PLACE, "1")
     assert (one.measured, one.verified, one.quarantined, one.best_ms) == (1, 1, 1, 2000.0)
     assert (two.workload, two.measured, two.best_ms) == ("2", 1, None)
+
+
+def test_features_are_told_with_the_time_of_their_record_and_go_with_it(store):
+    for number, state in enumerate(("measured", "verified", "quarantined")):
+        store.commit(plain_record(W1, number, state, (number + 1.0,)), (7, bytes([number])))
+    store.commit(plain_record(W2, 1), (8, b"of another version"))
+    store.commit(plain_record(W2, 2))
+    store.commit(plain_record(W1, 0, seconds=(9.0,)), (7, b"again"))
+    assert store.experience(PLACE, 7) == [("1", 9.0, b"again"), ("1", 2.0, bytes([1]))]
+    assert store.experience(replace(PLACE, threads=1), 7) == []
+    store.prune(keep=1)
+    assert store.experience(PLACE, 7) == [("1", 2.0, bytes([1]))]
+    assert store.digests(PLACE, "1") == {plain_record(W1, number).digest for number in (1, 2)}
 
 
 def test_pruning_keeps_the_verified_the_fastest_and_what_failed(store):
