@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Protocol
 
-from ..targets.target import Target
 from .frame import round_up
 from .tile import LATENCY, best_tile
 from .transforms import Transform
@@ -43,17 +43,32 @@ class Work:
     size: tuple[int, int]
 
 
+class Core(Protocol):
+    """What a cut depends on; a targets.Target is one."""
+
+    @property
+    def lanes(self) -> int: ...
+    @property
+    def registers(self) -> int: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def l1(self) -> int: ...
+    @property
+    def l2(self) -> int: ...
+
+
 def tiles(transform: Transform, size: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of tiles that cover an output of `size`."""
     return tuple(-(-n // transform.outputs) for n in size)
 
 
-def best_cut(work: Work, target: Target) -> tuple[Cut, float]:
+def best_cut(work: Work, core: Core) -> tuple[Cut, float]:
     """The cut with the fewest cycles, and these, on the slowest core."""
     rows, columns = tiles(work.transform, work.size)
     even = columns * work.transform.outputs == work.size[1]
     divisors = (n for n in range(1, work.groups + 1) if work.groups % n == 0)
-    parts = [n for n in (1, target.threads) if work.groups % n == 0]
+    parts = [n for n in (1, core.threads) if work.groups % n == 0]
     groups = max(n for n in divisors if n == 1 or n * work.filters <= ROUND)
     cuts = [
         Cut(*cut, groups if work.groups % (groups * cut[-1]) == 0 else 1)
@@ -63,29 +78,29 @@ def best_cut(work: Work, target: Target) -> tuple[Cut, float]:
             parts,
         )
     ]
-    return min(((cut, cycles(work, cut, target)) for cut in cuts), key=lambda pair: pair[1])
+    return min(((cut, cycles(work, cut, core)) for cut in cuts), key=lambda pair: pair[1])
 
 
-def cycles(work: Work, cut: Cut, target: Target) -> float:
+def cycles(work: Work, cut: Cut, core: Core) -> float:
     """Multiply-adds, transforms, and what has to come from beyond a cache, on the slowest core."""
     rows, columns = tiles(work.transform, work.size)
     points, segment = work.transform.points**2, columns // cut.segments
-    width = round_up(cut.bands * segment, target.lanes)
+    width = round_up(cut.bands * segment, core.lanes)
     jobs = -(-work.batch * rows // cut.bands) * cut.segments * cut.parts
 
-    vectors, groups = width // target.lanes, work.groups / cut.parts
-    tile = best_tile(work.filters, vectors, target.registers)
+    vectors, groups = width // core.lanes, work.groups / cut.parts
+    tile = best_tile(work.filters, vectors, core.registers)
     v = max(n for n in range(1, tile.vectors + 1) if vectors % n == 0)
     step = max(v * tile.filters / 2, (v + tile.filters) / 2, LATENCY)
     steps = points * groups * work.columns * (vectors / v) * (work.filters / tile.filters)
 
     weights = 4 * points * groups * work.columns * work.filters
     slice_ = 4 * work.channels * width
-    if slice_ > target.l1:
+    if slice_ > core.l1:
         steps *= FROM_L2
     read = 4 * points * groups / cut.groups * work.columns * width
-    read /= L2 if points * slice_ < target.l2 else L3
-    transforms = TRANSFORM * points * cut.bands * -(-segment // target.lanes)
+    read /= L2 if points * slice_ < core.l2 else L3
+    transforms = TRANSFORM * points * cut.bands * -(-segment // core.lanes)
     transforms *= work.channels + groups * work.filters
     job = steps * step + read + weights / L3 + transforms
-    return job * -(-jobs // target.threads) + weights * cut.parts / MEMORY
+    return job * -(-jobs // core.threads) + weights * cut.parts / MEMORY

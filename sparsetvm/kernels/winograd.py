@@ -1,5 +1,6 @@
-"""The operator in the Winograd domain: transform, one gather-GEMM for each point, transform back."""
+"""The operator in the Winograd domain: x transformed, a gather-GEMM for each point, y back."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -71,7 +72,7 @@ class Winograd:
     @property
     def room(self) -> int:
         """Elements of u that hold a chunk's tiles: the last band's vectors may reach past them."""
-        last = (self.cut.bands - 1) * self.segment + self.starts[-1] + self.lanes
+        last = (self.cut.bands - 1) * self.segment + self.last + self.lanes
         return max(self.width, round_up(last, self.lanes))
 
     @property
@@ -89,10 +90,9 @@ class Winograd:
         return -(-self.bands // self.cut.bands) * self.cut.segments
 
     @property
-    def starts(self) -> list[int]:
-        """The first tiles of the vectors that make up a segment; the last one may overlap."""
-        last = max(self.segment - self.lanes, 0)
-        return [min(i, last) for i in range(0, self.segment, self.lanes)]
+    def last(self) -> int:
+        """The first tile of a segment's last vector, which may overlap the one before."""
+        return max(self.segment - self.lanes, 0)
 
 
 def reach(transform: Transform) -> tuple[int, int, int]:
@@ -193,7 +193,7 @@ def _transform_input(shape: Winograd, x, start, u, place) -> None:
     """Columns first, while vectors are still neighbours; then every m-th pixel makes a vector."""
     vectors, tile, pitch = Vectors(shape.lanes), shape.work.transform, shape.frame.pitch[-1]
     m, points = tile.outputs, tile.points
-    for first in shape.starts:
+    with _starts(shape) as first:
         lines = []
         for i in range(points):
             line = start + i * pitch + first * m
@@ -211,9 +211,9 @@ def _transform_output(shape: Winograd, m, g, b, band):
     """The lines of pixels of a band, float32 [outputs, pixels]; the first is at `slack`."""
     vectors, tile = Vectors(shape.lanes), shape.work.transform
     outputs, points = tile.outputs, tile.points
-    pixels = shape.slack + (shape.starts[-1] + shape.lanes) * outputs
+    pixels = shape.slack + (shape.last + shape.lanes) * outputs
     lines = T.sblock_alloc_buffer((outputs, pixels), scope="local")
-    for first in shape.starts:
+    with _starts(shape) as first:
         begin = band * shape.segment
         place = tirx.min(begin + first, shape.width - shape.lanes)
         columns = []
@@ -254,6 +254,13 @@ def _write(shape: Winograd, lines, chunk, band, y, row, bias, residual) -> None:
     if below:
         with T.If(line == shape.tiles[0] - 1), T.Then():
             _zeros(y, row + image * strides[0] + height * strides[2], below)
+
+
+@contextmanager
+def _starts(shape: Winograd):
+    """A loop over the vectors of a segment: the first tile of each."""
+    with T.serial(0, -(-shape.segment // shape.lanes)) as i:
+        yield tirx.min(i * shape.lanes, shape.last)
 
 
 def _zeros(y, start, count: int) -> None:
