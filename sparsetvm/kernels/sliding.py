@@ -210,7 +210,7 @@ def _values(cut: Slide, x, channel, place: tuple, outside: float | None) -> Iter
     for (offset, odd), uses in cut.reads.items():
         value = _read(cut, x, start + offset, odd)
         if outside is not None:
-            value = _where(_inside(cut, corner, *uses[0]), value, outside)
+            value = _where(cut, _inside(cut, corner, *uses[0]), value, outside)
         yield T.bind(value), uses
 
 
@@ -219,7 +219,7 @@ def _write(cut: Slide, y, channel, place: tuple, i: int, value) -> None:
     plane, line, pixel = _corner(cut, place)
     line = line + i * cut.folded
     to = cut.dest.at(channel, place[0], plane, line, pixel)
-    store(y, [span(to, cut.lanes)], _where(_pixels(cut, line), value, 0.0))
+    store(y, [span(to, cut.lanes)], _where(cut, _pixels(cut, line), value, 0.0))
 
 
 def _corner(cut: Slide, place: tuple) -> tuple:
@@ -274,8 +274,12 @@ def _inside(cut: Slide, place: tuple, i: int, position: int) -> list:
     return conditions
 
 
-def _where(conditions: list, value, other: float):
-    lanes = int(value.ty.dtype.lanes) if hasattr(value.ty, "dtype") else 1
+def _where(cut: Slide, conditions: list, value, other: float):
+    """The value where all conditions hold. A lone lane is not even read elsewhere: with vectors,
+    cut.fits has seen to that."""
+    if cut.lanes == 1:
+        number = T.float32(other)
+        return tirx.if_then_else(tirx.all(*conditions), value, number) if conditions else value
     for condition in conditions:
-        value = tirx.Select(condition, value, spread(T.float32(other), lanes))
+        value = tirx.Select(condition, value, spread(T.float32(other), cut.lanes))
     return value

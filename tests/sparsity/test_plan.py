@@ -133,6 +133,7 @@ def test_the_other_ready_plans_are_what_their_names_say():
         return Plan.named(name).structure_for("conv", "conv2d", CONV).rate_for(CONV)
 
     assert rate("connectivity3.6x-b8") == rate("kgs3.6x") == 3.6
+    assert rate("block4x1-75") == 4
     assert rate("bcr8x-b8") == 8
     assert rate("block4x1-70") == pytest.approx(1 / 0.3)
 
