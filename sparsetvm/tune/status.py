@@ -69,9 +69,7 @@ def _net(session: Session, known: dict[tuple[Place, str], Summary], now: datetim
         state = "done"
     else:
         state = "running" if silent < SILENCE else "stopped"
-    return NetStatus(
-        session.net, session.plan, session.place, session.trials, tasks, latest, state
-    )
+    return NetStatus(session.net, session.plan, session.place, session.trials, tasks, latest, state)
 
 
 def _task(task: TaskTimes, line: Summary | None) -> TaskStatus:
