@@ -17,15 +17,14 @@ import numpy as np
 
 from .._tvm import s_tir
 from ..ir import LayerIR
-from ..passes.lower import lower
-from ..passes.pipeline import program_of
 from ..targets import Target, resolve
 from ..tune.cost_model import CostModel
 from ..tune.database import Database, tuning_record, workload_hash
 from ..tune.features import SPARSITY, VERSION
 from ..tune.search import BATCH, experienced, search
+from ..tune.session import tasks_in
 from ..tune.space import Trace
-from ..tune.task import Task, tasks_of
+from ..tune.task import Task
 from ..tune.worker import Measured, Worker
 
 SEARCHES = ("random", "TVM's features", "with sparsity features")
@@ -101,7 +100,7 @@ class Ablation:
         lines = [
             f"{self.net} on {self.place}: trials until {NEAR:.0%} of the best speed known, mean of "
             f"seeds {', '.join(map(str, self.seeds))}",
-            "searches replayed on pools of measured candidates (tabular benchmark), task after task",
+            "searches replayed on measured pools (tabular benchmark), task after task",
             f"{'':{width}}   pool   best ms{heads}{'live, of the best' * bool(self.live):>20}",
         ]
         for i, task in enumerate(self.tasks):
@@ -133,8 +132,7 @@ def ablation(
     """
     device = resolve(target, threads)
     database = Database(database, device=device.device, threads=device.threads)
-    program = lower(program_of(ir), ir.layers, device)
-    tasks = tasks_of(program, {layer.name: layer.epilogue for layer in ir.layers})
+    tasks = tasks_in(ir, device)
     for number, task in enumerate(tasks, 1):
         progress(f"kernel {number} of {len(tasks)}, {task.name}: a pool of {pool}")
         _fill(task, device, database, pool)

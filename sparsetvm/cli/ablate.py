@@ -8,7 +8,7 @@ import typer
 from . import options
 from .output import progress, show_result, show_settings
 
-EXAMPLE = "sparsetvm ablate conv:16x24x3x12 --plan pattern8x-b8 --threads 1 --db pool.db --pool 40"
+EXAMPLE = "sparsetvm ablate vgg16 --plan pattern8x-b8 --db pool.db -o ablation"
 
 
 def command(

@@ -39,7 +39,7 @@ def search(
     quarantined, with its trace and the reason. `model` learns from all others; without one
     candidates are drawn by chance. True if the space is exhausted before that.
     """
-    _leave_out_tensor_intrinsics()
+    leave_out_tensor_intrinsics()
     hash, workload = workload_hash(task.module), database.commit_workload(task.module)
     known = database.store.digests(database.place, hash)
     evolution = Evolution(Space(task, target), Features(task, target), model, seed + len(known))
@@ -89,7 +89,7 @@ def _keep(
         database.quarantine(record, measured.failure)
 
 
-def _leave_out_tensor_intrinsics() -> None:
+def leave_out_tensor_intrinsics() -> None:
     """MetaSchedule imports them all, which takes 18 s, and our rules use none."""
     name = "tvm.s_tir.tensor_intrin"
     if name not in sys.modules:

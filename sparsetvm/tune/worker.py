@@ -128,7 +128,7 @@ def _serve(
                 run = tvm.compile(tvm.ir.load_json(module), target=target)["main"]
                 pipe.send("ran")
                 signal.setitimer(signal.ITIMER_REAL, limit)
-                output[:] = np.nan  # the last candidate's right result must not stand for this one's
+                output[:] = np.nan  # the last one's right result must not stand for this one's
                 run(*tensors)
                 error = float(np.abs(output[places] - values).max() / largest)
                 if error <= TOLERANCE:
