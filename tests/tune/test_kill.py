@@ -18,8 +18,9 @@ from sparsetvm.tune.status import status
 from sparsetvm.tune.store import STATES, Store
 
 ROOT = Path(__file__).resolve().parents[2]
-TRIALS = 8
-KILLS = int(os.environ.get("SPARSETVM_KILLS", 20))
+KILLS = int(os.environ.get("SPARSETVM_KILLS", 5))
+TRIALS = KILLS
+"""Of each kernel: enough that there is work until the last kill."""
 
 
 class Tuners:
@@ -43,12 +44,14 @@ class Tuners:
         self.process.stdin.flush()
         return int(self.hear("child").split()[1])
 
-    def hear(self, word):
-        """The next line that begins with `word`."""
-        while not (line := self.process.stdout.readline()).startswith(word):
+    def hear(self, *words):
+        """The next line that begins with one of `words`."""
+        while True:
+            line = self.process.stdout.readline()
             assert line, "tuner.py ended"
             self.said.append(line)
-        return line
+            if line.startswith(words):
+                return line
 
 
 def test_kill_9_of_two_tuners_loses_no_candidate_and_the_same_command_goes_on(tmp_path):
@@ -59,7 +62,8 @@ def test_kill_9_of_two_tuners_loses_no_candidate_and_the_same_command_goes_on(tm
     children = [tuners.start(seed) for seed in (0, 1)]
     store, at, seen = Store(path), place(resolve("cpu", 1).device, 1), {}
     for kill in range(KILLS):
-        time.sleep(rng.uniform(0, 1.5))
+        tuners.hear("known", "done")  # so there is always something to lose
+        time.sleep(rng.uniform(0, 0.5))
         os.kill(children.pop(0), signal.SIGKILL)
         seen |= {record.digest: record for record in store.records(at, states=STATES)}
         children.append(tuners.start(kill + 2))
@@ -72,7 +76,7 @@ def test_kill_9_of_two_tuners_loses_no_candidate_and_the_same_command_goes_on(tm
     tuners.process.wait()
 
     found = {record.digest: record for record in store.records(at, states=STATES)}
-    assert seen
+    assert len(seen) >= KILLS
     assert seen.items() <= found.items()  # to the bit: none lost, none torn
     (net,) = status(store)
     known = {task.name: task.trials for task in net.tasks}
