@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import rc_context
@@ -70,6 +70,26 @@ def layer_bars(
 
 
 @rc_context(_STYLE)
+def search_curves(speeds: Mapping[str, np.ndarray], goal: float) -> str:
+    """Trials against the best speed so far; each search: float [seeds, trials] of the best known.
+
+    A line is the mean of the seeds, a band from the worst to the best of them.
+    """
+    figure = _figure(7.6, 3.6)
+    axes = figure.add_axes((0.08, 0.14, 0.9, 0.78))
+    for (name, seeds), colour in zip(speeds.items(), (QUIET, INK, SPARSE), strict=False):
+        trials = np.arange(1, seeds.shape[1] + 1)
+        axes.fill_between(trials, seeds.min(0), seeds.max(0), color=colour, alpha=0.15, lw=0)
+        axes.plot(trials, seeds.mean(0), color=colour, label=name)
+    axes.axhline(goal, color=QUIET, lw=0.8, ls=":")
+    axes.set_xlim(1, trials[-1])
+    axes.set_xlabel("trials of each kernel")
+    axes.set_ylabel("best so far, of the best known")
+    axes.legend(frameon=False, loc="lower right")
+    return _svg(figure, "how soon each search finds fast schedules")
+
+
+@rc_context(_STYLE)
 def pattern_set(shapes: Sequence[Sequence[int]], kernel: tuple[int, int]) -> str:
     """The places that each pattern keeps, as small grids in a row."""
     height, width = kernel
@@ -101,4 +121,5 @@ def _svg(figure: Figure, label: str) -> str:
     FigureCanvasSVG(figure).print_svg(text, metadata=nothing)
     (view,) = re.findall(r'<svg[^>]* viewBox="([^"]*)"', text.getvalue())
     body = text.getvalue().partition("<defs>")
-    return f'<svg role="img" aria-label="{label}" viewBox="{view}">{body[1]}{body[2]}'
+    head = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return f'{head} role="img" aria-label="{label}" viewBox="{view}">{body[1]}{body[2]}'

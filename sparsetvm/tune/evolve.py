@@ -29,9 +29,12 @@ class Candidate:
 
 
 class Evolution:
-    """Proposes a task's candidates, batch by batch; the same seed and answers, the same batches."""
+    """Proposes a task's candidates, batch by batch; the same seed and answers, the same batches.
 
-    def __init__(self, space: Space, features: Features, model: CostModel, seed: int):
+    Without a model they are drawn by chance.
+    """
+
+    def __init__(self, space: Space, features: Features, model: CostModel | None, seed: int):
         self._space, self._features, self._model = space, features, model
         self._rng = np.random.default_rng(seed)
 
@@ -44,6 +47,8 @@ class Evolution:
         if first := self._new([self._space.default()], known):
             return first
         drawn = self._new([self._space.draw(self._rng) for _ in range(DRAWS)], known)
+        if self._model is None:
+            return drawn[:size]
         found = drawn
         for _ in range(GENERATIONS):
             parents = [*best, *(one.schedule.trace for one in self._ranked(found)[:PARENTS])]

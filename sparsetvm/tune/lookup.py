@@ -38,7 +38,8 @@ class Records:
         return tuning_record(best).trace, best.digest[:8]
 
     def __str__(self) -> str:
-        return f"{self.asked} kernels: {self.tuned} tuned, {self.asked - self.tuned} by default schedule"
+        default = self.asked - self.tuned
+        return f"{self.asked} kernels: {self.tuned} tuned, {default} by default schedule"
 
 
 def _faster(a: Record | None, b: Record | None) -> Record | None:

@@ -29,17 +29,17 @@ def search(
     target: Target,
     database: Database,
     trials: int,
-    model: CostModel,
+    model: CostModel | None,
     seed: int,
     tell: Tell,
 ) -> bool:
     """Measure candidates until `trials` of `task` are known, the default schedule first.
 
     Each goes into `database` before the next one starts, and `tell` hears of it. One that fails is
-    quarantined, with its trace and the reason. `model` learns from all others. True if the space
-    is exhausted before that.
+    quarantined, with its trace and the reason. `model` learns from all others; without one
+    candidates are drawn by chance. True if the space is exhausted before that.
     """
-    _leave_out_tensor_intrinsics()
+    leave_out_tensor_intrinsics()
     hash, workload = workload_hash(task.module), database.commit_workload(task.module)
     known = database.store.digests(database.place, hash)
     evolution = Evolution(Space(task, target), Features(task, target), model, seed + len(known))
@@ -52,7 +52,7 @@ def search(
             for candidate in batch[: trials - len(known)]:
                 measured = worker.measure(candidate.schedule.mod)
                 _keep(database, workload, target, candidate, measured)
-                if measured.failure is None:
+                if model is not None and measured.failure is None:
                     model.learn(hash, [candidate.features], [statistics.median(measured.seconds)])
                 tell(measured)
             known = database.store.digests(database.place, hash)  # others may tune it as well
@@ -89,7 +89,7 @@ def _keep(
         database.quarantine(record, measured.failure)
 
 
-def _leave_out_tensor_intrinsics() -> None:
+def leave_out_tensor_intrinsics() -> None:
     """MetaSchedule imports them all, which takes 18 s, and our rules use none."""
     name = "tvm.s_tir.tensor_intrin"
     if name not in sys.modules:

@@ -99,8 +99,7 @@ def tune(
     verify(ir)
     device = resolve(target, threads)
     database = Database(database, device=device.device, threads=device.threads)
-    forms = choose(ir.layers, ir.arrays, device, {})
-    tasks = tasks_of(lower(program_of(ir), ir.layers, device, forms))
+    tasks = tasks_in(ir, device)
     net, plan = name or (ir.source, f"{_rate(ir):.1f}x")
     earlier = _dense_ms(database, net, plan)
 
@@ -139,6 +138,12 @@ def tune(
             exhausted.add(workload_hash(task.module))
         database.store.commit_session(session())
     return Tuned(session(), len(heard), sum(one.failure is not None for one in heard))
+
+
+def tasks_in(ir: LayerIR, target: Target) -> tuple[Task, ...]:
+    """The distinct kernels of a net, each layer in the form that it has untuned."""
+    forms = choose(ir.layers, ir.arrays, target, {})
+    return tasks_of(lower(program_of(ir), ir.layers, target, forms))
 
 
 def _known(database: Database, task: Task) -> int:

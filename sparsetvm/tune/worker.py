@@ -4,6 +4,7 @@ thrown away then."""
 import multiprocessing
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -119,29 +120,29 @@ def _serve(
     process = psutil.Process()
     process.rlimit(psutil.RLIMIT_AS, (process.memory_info().vms + MEMORY,) * 2)
     pipe.send("ready")
-    while True:
-        try:
+    with suppress(EOFError, OSError):  # the tuner is gone
+        while True:
             module = pipe.recv()
-        except EOFError:
-            return
-        try:
-            signal.setitimer(signal.ITIMER_REAL, BUILD)
-            run = tvm.compile(tvm.ir.load_json(module), target=target)["main"]
-            pipe.send("ran")
-            signal.setitimer(signal.ITIMER_REAL, limit)
-            output[:] = np.nan  # the last candidate's right result must not stand in for this one's
-            run(*tensors)
-            error = float(np.abs(output[places] - values).max() / largest)
-            if error <= TOLERANCE:
-                measured = Measured(_timings(run, tensors))
-            else:
-                measured = Measured(
-                    failure=f"its result is off by {error:.0e} of the largest value"
-                )
-        except Exception as err:  # whatever a candidate makes TVM say
-            measured = Measured(failure=str(err).strip().splitlines()[-1])
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        pipe.send(measured)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, BUILD)
+                run = tvm.compile(tvm.ir.load_json(module), target=target)["main"]
+                pipe.send("ran")
+                signal.setitimer(signal.ITIMER_REAL, limit)
+                output[:] = np.nan  # the last one's right result must not stand for this one's
+                run(*tensors)
+                error = float(np.abs(output[places] - values).max() / largest)
+                if error <= TOLERANCE:
+                    measured = Measured(_timings(run, tensors))
+                else:
+                    measured = Measured(failure=_wrong(error))
+            except Exception as err:  # whatever a candidate makes TVM say
+                measured = Measured(failure=str(err).strip().splitlines()[-1])
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            pipe.send(measured)
+
+
+def _wrong(error: float) -> str:
+    return f"its result is off by {error:.0e} of the largest value"
 
 
 def _timings(run, tensors) -> tuple[float, ...]:

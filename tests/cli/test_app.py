@@ -13,8 +13,8 @@ from sparsetvm import __version__
 from sparsetvm.cli.app import app
 
 VERBS = [command.name for command in app.registered_commands]
-TAKES_LONG = {"demo", "bench"}
-"""Their examples run in the tests of the demo and the bench."""
+TAKES_LONG = {"demo", "bench", "ablate"}
+"""Their examples run in the tests of the demo, the bench and the ablation."""
 
 
 def example(verb):
@@ -22,7 +22,8 @@ def example(verb):
 
 
 def test_the_verbs_are_those_of_the_design():
-    assert VERBS == ["demo", "prune", "export", "inspect", "tune", "compile", "run", "bench"]
+    verbs = ["demo", "prune", "export", "inspect", "tune", "compile", "run", "bench", "ablate"]
+    assert VERBS == verbs
 
 
 @pytest.mark.parametrize("verb", VERBS)

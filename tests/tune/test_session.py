@@ -7,12 +7,7 @@ import pytest
 
 import sparsetvm as st
 from sparsetvm._tvm import T, tvm
-from sparsetvm.bench import nets
-from sparsetvm.ir.prune import prune
 from sparsetvm.kernels.builder import store, tensor, tensor_function
-from sparsetvm.passes.form import choose
-from sparsetvm.passes.lower import lower
-from sparsetvm.passes.pipeline import program_of
 from sparsetvm.targets import resolve
 from sparsetvm.tune.cost_model import CostModel
 from sparsetvm.tune.database import Database
@@ -20,28 +15,15 @@ from sparsetvm.tune.lookup import Records
 from sparsetvm.tune.record import QUARANTINED
 from sparsetvm.tune.search import search
 from sparsetvm.tune.session import tune
-from sparsetvm.tune.task import tasks_of
 from sparsetvm.tune.worker import Worker
 
 TRIALS = 10
 
 
 @pytest.fixture(scope="module")
-def ir():
-    net = nets.net("conv:16x24x3x12")
-    return prune(st.export(net.module, net.example_inputs), st.Plan.named("pattern8x-b8"))
-
-
-@pytest.fixture(scope="module")
 def tuned(ir, tmp_path_factory):
     path = tmp_path_factory.mktemp("tune") / "tuning.db"
     return path, tune(ir, trials=TRIALS, threads=1, database=path)
-
-
-def tasks(ir):
-    target = resolve("cpu", 1)
-    forms = choose(ir.layers, ir.arrays, target, {})
-    return tasks_of(lower(program_of(ir), ir.layers, target, forms))
 
 
 def test_the_best_is_not_slower_than_the_default(tuned):
@@ -56,11 +38,11 @@ def test_the_same_call_again_measures_nothing(ir, tuned):
     assert tune(ir, trials=TRIALS, threads=1, database=path).trials == 0
 
 
-def test_compile_takes_the_best_record_of_this_device(ir, tuned):
+def test_compile_takes_the_best_record_of_this_device(ir, task, tuned):
     path, _ = tuned
     artifact = st.compile(ir, threads=1, database=path)
     (layer,) = artifact.manifest.layers
-    best = Database(path, device=resolve("cpu", 1).device, threads=1).best(tasks(ir)[0].module)
+    best = Database(path, device=resolve("cpu", 1).device, threads=1).best(task.module)
     assert layer.schedule == best.digest[:8]
     x = np.random.default_rng(0).standard_normal(ir.inputs[0][1]).astype(np.float32)
     truth = st.load(st.compile(ir, threads=1))(x)
@@ -117,13 +99,13 @@ def devours(y):
     store(y, [0], space[T.Cast("int64", y[1])])
 
 
-def test_candidates_that_fail_are_quarantined_and_the_search_goes_on(ir, tmp_path, monkeypatch):
+def test_candidates_that_fail_are_quarantined_and_the_search_goes_on(task, tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[search.__module__], "Worker", Planted)
     target = resolve("cpu", 1)
     database = Database(tmp_path / "tuning.db", device=target.device, threads=1)
     heard = []
 
-    search(tasks(ir)[0], target, database, TRIALS, CostModel(0), 0, heard.append)
+    search(task, target, database, TRIALS, CostModel(0), 0, heard.append)
 
     failures = [one.failure for one in heard if one.failure]
     assert len(heard) == TRIALS
@@ -133,4 +115,4 @@ def test_candidates_that_fail_are_quarantined_and_the_search_goes_on(ir, tmp_pat
     assert "std::bad_alloc" in failures
     kept = database.store.records(database.place, states=[QUARANTINED])
     assert {record.reason for record in kept} == set(failures)
-    assert database.best(tasks(ir)[0].module) is not None
+    assert database.best(task.module) is not None
