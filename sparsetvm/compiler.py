@@ -18,6 +18,7 @@ from .runtime.build import build
 from .sparsity.plan import Plan
 from .targets import resolve
 from .tune.lookup import Records
+from .tune.verdict import fastest
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +75,12 @@ def compile(
     device = resolve(target, threads)
     records = Records(device, database)
     folder = Path(dump) if dump else None
-    forms = choose(ir.layers, ir.arrays, device, {})
+    times = records.times(ir.layers)
+    measured = {name: fastest(forms) for name, forms in times.items()}
+    forms = choose(ir.layers, ir.arrays, device, measured)
     code = to_code(program_of(ir), ir.layers, device, forms, records.trace_of, folder)
     log.info("%s", records)
-    return build(code, ir, device, forms)
+    return build(code, ir, device, forms, times)
 
 
 def _outputs(program: Imported) -> tuple[tuple[tuple[int, ...], str], ...]:

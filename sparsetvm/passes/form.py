@@ -29,8 +29,18 @@ class Form:
         domain = "direct" if self.outputs == 1 else f"F({self.outputs}x{self.outputs})"
         return f"{'sparse' if self.sparse else 'dense'} {domain}"
 
+    @classmethod
+    def parse(cls, text: str) -> "Form":
+        """The inverse of str."""
+        zeros, domain = text.split()
+        return cls(zeros == "sparse", 1 if domain == "direct" else int(domain[2]))
+
     def transform(self, layer: Layer) -> Transform:
         return Transform(self.outputs, layer.kernel[0])
+
+
+DENSE = Form(False)
+"""What others are compared with: it does all operations."""
 
 
 def forms_of(layer: Layer) -> tuple[Form, ...]:

@@ -9,7 +9,7 @@ from .. import __version__
 from .._tvm import relax, tvm
 from ..frontends.imported import Imported
 from ..ir.layer import Layer, LayerIR
-from ..passes.form import Form
+from ..passes.form import DENSE, Form
 from ..passes.schedule import RECORD
 from ..targets.target import Target
 from .artifact import Artifact
@@ -34,7 +34,7 @@ def build(program: Imported, ir: LayerIR, target: Target, forms: Mapping[str, Fo
         weights=program.parameters,
         steps=steps,
         layers=tuple(
-            _facts(layer, arrays, forms.get(layer.name, Form(False)), records.get(layer.name))
+            _facts(layer, arrays, forms, records.get(layer.name), (times or {}).get(layer.name))
             for layer in ir.layers
         ),
         versions={"sparsetvm": __version__, "tvm": tvm.__version__},
@@ -73,7 +73,13 @@ def _record(program: Imported, kernel: str) -> str | None:
     return str(attrs[RECORD]) if RECORD in attrs else None
 
 
-def _facts(layer: Layer, arrays: dict, form: Form, record: str | None) -> LayerFacts:
+def _facts(
+    layer: Layer,
+    arrays: dict,
+    forms: Mapping[str, Form],
+    record: str | None,
+    times: Mapping[Form, float] | None,
+) -> LayerFacts:
     pixels = prod(layer.output_shape) // layer.weight_shape[0]
     packed = [
         arrays[name] for name in (f"{layer.name}.values", f"{layer.name}.weight") if name in arrays
@@ -85,6 +91,7 @@ def _facts(layer: Layer, arrays: dict, form: Form, record: str | None) -> LayerF
         rate=layer.rate,
         operations=2 * prod(layer.weight_shape) * pixels,
         bytes=sum(array.nbytes for array in packed),
-        form=str(form),
+        form=str(forms.get(layer.name, DENSE)),
         schedule=record or "default",
+        forms_ms={str(form): ms for form, ms in (times or {}).items()},
     )

@@ -1,7 +1,8 @@
 """What an artifact says of itself: what it is for, what it takes and gives, and its steps."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..errors import FileError
@@ -47,8 +48,13 @@ class LayerFacts:
     """What runs: 'sparse direct', 'sparse F(4x4)', or a dense one where that was faster."""
     schedule: str
     """'default', or the tuning record behind it."""
-    dense_ms: float | None = None
-    """Our own dense form, where it was measured on this target."""
+    forms_ms: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """What each form took in the net when it was tuned on this device."""
+
+    @property
+    def dense_ms(self) -> float | None:
+        """Our own dense direct form, which does all operations; None: not measured."""
+        return self.forms_ms.get("dense direct")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Any
 from ..errors import FileError
 from ..files import write_whole
 from .database import TuningRecord, compact, load_workload, place, plain
-from .record import VERIFIED, Place, Record, Session, TaskTimes, Workload
+from .record import VERIFIED, LayerTimes, Place, Record, Session, TaskTimes, Workload
 from .store import Store
 
 FORMAT = "sparsetvm tuning log"
@@ -128,14 +128,16 @@ def import_logs(
     return len(records)
 
 
-def find_logs(device: str, threads: int, extra: str | Path | None = None) -> Iterator[Record]:
-    """The best records of a device, out of the checkout's tuning_logs/ and the folder `extra`."""
+def find_logs(
+    device: str, threads: int, extra: str | Path | None = None
+) -> Iterator[tuple[Session, list[Record]]]:
+    """What was exported of a device, out of the checkout's tuning_logs/ and the folder `extra`."""
     at = place(device, threads)
     for root in filter(None, (logs_folder(), extra)):
         for file in sorted(Path(root, _word(device), f"tvm-{at.tvm}").glob(f"*/{SESSION}")):
             session, records = read_logs(file.parent)
             if session.place == at:
-                yield from records
+                yield session, records
 
 
 def _encode(session: Session, records: list[Record]) -> dict[str, bytes]:
@@ -181,14 +183,15 @@ def _decode_session(path: Path, contents: Mapping[str, bytes]) -> Session:
 def _to_json(session: Session) -> dict[str, Any]:
     """One level: the place's words stand beside the session's own."""
     table = dataclasses.asdict(session)
-    place, tasks = table.pop("place"), table.pop("tasks")
-    return {**place, **table, "tasks": tasks}
+    place, tasks, layers = (table.pop(name) for name in ("place", "tasks", "layers"))
+    return {**place, **table, "tasks": tasks, "layers": layers}
 
 
 def _from_json(table: dict[str, Any]) -> Session:
     place = Place(*(table.pop(field.name) for field in dataclasses.fields(Place)))
     tasks = tuple(TaskTimes(**task) for task in table.pop("tasks"))
-    return Session(place=place, tasks=tasks, **table)
+    layers = tuple(LayerTimes(**layer) for layer in table.pop("layers"))
+    return Session(place=place, tasks=tasks, layers=layers, **table)
 
 
 def _text(rows: list) -> bytes:

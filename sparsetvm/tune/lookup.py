@@ -1,30 +1,47 @@
 """What compile asks: the best schedule known for a kernel, on this device."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from .._tvm import s_tir, tirx
+from ..ir.layer import Layer
+from ..passes.form import Form
 from ..targets.target import Target
 from .connect import default_path
 from .database import Database, tuning_record, workload_hash
 from .logs import find_logs
-from .record import Record
+from .record import LayerTimes, Record
 from .task import workload
+from .verdict import FormTimes, layer_key
 
 
 class Records:
-    """The verified records of a device, out of tuning_logs/ and the database; the faster one
-    wins."""
+    """What is known of a device, out of tuning_logs/ and the database: verified records, of which
+    the faster one wins, and the times of layers in a net."""
 
     def __init__(self, target: Target, database: str | Path | None = None):
         self._logged: dict[str, Record] = {}
-        for record in find_logs(target.device, target.threads):
-            self._logged[record.workload.hash] = _faster(
-                record, self._logged.get(record.workload.hash)
-            )
+        self._layers: dict[str, LayerTimes] = {}
+        for session, records in find_logs(target.device, target.threads):
+            self._layers |= {layer.key: layer for layer in session.layers}
+            for record in records:
+                known = self._logged.get(record.workload.hash)
+                self._logged[record.workload.hash] = _faster(record, known)
         self._database = None
         if database is not None or default_path().is_file():
             self._database = Database(database, device=target.device, threads=target.threads)
+            for session in self._database.store.sessions():
+                if session.place == self._database.place:
+                    self._layers |= {layer.key: layer for layer in session.layers}
         self.tuned = self.asked = 0
+
+    def times(self, layers: Iterable[Layer]) -> FormTimes:
+        """What layers like these took in a tuned net, in each form that was measured."""
+        return {
+            layer.name: {Form.parse(form): ms for form, ms in known.ms.items()}
+            for layer in layers
+            if (known := self._layers.get(layer_key(layer)))
+        }
 
     def trace_of(self, function: tirx.PrimFunc) -> "tuple[s_tir.schedule.Trace, str] | None":
         """The schedule of an unscheduled kernel's best record, and the record's name."""

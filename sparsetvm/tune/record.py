@@ -79,6 +79,17 @@ class TaskTimes:
 
 
 @dataclass(frozen=True)
+class LayerTimes:
+    """One layer of a tuned net in each of its forms, as measured in the net."""
+
+    name: str
+    key: str
+    """Layers with one key may take each other's form; verdict.layer_key."""
+    ms: Mapping[str, float] = field(hash=False)
+    """Milliseconds by form: 'sparse direct', 'dense F(4x4)', …"""
+
+
+@dataclass(frozen=True)
 class Session:
     """One net, tuned under one plan at one place; tuning on replaces it."""
 
@@ -91,3 +102,5 @@ class Session:
     date: str
     versions: Mapping[str, str] = field(hash=False)
     tasks: tuple[TaskTimes, ...] = ()
+    layers: tuple[LayerTimes, ...] = ()
+    """Empty until all tasks are done."""

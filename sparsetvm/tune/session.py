@@ -13,20 +13,24 @@ import xgboost
 from .. import __version__
 from .._tvm import tvm
 from ..ir import LayerIR, verify
-from ..passes.form import choose
+from ..passes.form import DENSE, Form, choose
 from ..passes.lower import lower
 from ..passes.pipeline import program_of
 from ..targets import Target, resolve
 from .database import Database, workload_hash
-from .record import Session, TaskTimes
+from .lookup import Records
+from .record import LayerTimes, Session, TaskTimes
 from .search import default_record, experienced, search
 from .store import STATES, now
 from .task import Task, tasks_of
+from .verdict import FormTimes, layer_key, measure_forms, variants
 from .worker import Measured
 
 log = logging.getLogger(__name__)
 
 SEED = 0
+NEAR = 1.3
+"""Forms that take longer than so many times the fastest one's, untuned, are not tuned."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,8 @@ def tune(
     name: tuple[str, str] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Tuned:
-    """Search the schedules of every kernel of a net, `trials` candidates each, on this device.
+    """Search the schedules of every kernel of a net, `trials` candidates each, on this device, then
+    find the fastest form of each layer in the net.
 
     The same call again goes on where the last one ended, however it ended. `database` is a path or
     an SQLAlchemy URL, the user's own by default; `compile` finds what is stored there. `name` is
@@ -98,12 +103,13 @@ def tune(
     """
     verify(ir)
     device = resolve(target, threads)
-    database = Database(database, device=device.device, threads=device.threads)
-    tasks = tasks_in(ir, device)
+    where, database = database, Database(database, device=device.device, threads=device.threads)
     net, plan = name or (ir.source, f"{_rate(ir):.1f}x")
-    earlier = _dense_ms(database, net, plan)
-
     exhausted: set[str] = set()
+    times = _earlier(database, net, plan)
+    if times is None:
+        times = measure_forms(ir, device, lambda function: None, log.info)
+    tasks = tasks_of_forms(ir, device, _worth(times))
 
     def session() -> Session:
         return Session(
@@ -118,7 +124,8 @@ def tune(
                 "tvm": tvm.__version__,
                 "xgboost": xgboost.__version__,
             },
-            tasks=tuple(_times(database, task, device, earlier, exhausted) for task in tasks),
+            tasks=tuple(_times(database, task, device, times, exhausted) for task in tasks),
+            layers=_layers(ir, times),
         )
 
     database.store.commit_session(session())  # `tune --status` tells of it from now on
@@ -137,6 +144,9 @@ def tune(
         if search(task, device, database, trials, model, seed, tell):
             exhausted.add(workload_hash(task.module))
         database.store.commit_session(session())
+    if heard:
+        times = measure_forms(ir, device, Records(device, where).trace_of, log.info)
+        database.store.commit_session(session())
     return Tuned(session(), len(heard), sum(one.failure is not None for one in heard))
 
 
@@ -144,6 +154,47 @@ def tasks_in(ir: LayerIR, target: Target) -> tuple[Task, ...]:
     """The distinct kernels of a net, each layer in the form that it has untuned."""
     forms = choose(ir.layers, ir.arrays, target, {})
     return tasks_of(lower(program_of(ir), ir.layers, target, forms))
+
+
+def tasks_of_forms(
+    ir: LayerIR, target: Target, wanted: Mapping[str, Collection[Form]]
+) -> tuple[Task, ...]:
+    """The distinct kernels of a net whose layers take, one after the other, the `wanted` forms."""
+    tasks: dict[str, Task] = {}
+    for form, forms in variants(ir, target).items():
+        for task in tasks_of(lower(program_of(ir), ir.layers, target, forms)):
+            if any(forms[layer] == form in wanted[layer] for layer in task.layers):
+                tasks.setdefault(workload_hash(task.module), task)
+    return tuple(tasks.values())
+
+
+def _worth(times: FormTimes) -> dict[str, set[Form]]:
+    """The forms of each layer that tuning might make the fastest, and the one to compare with."""
+    return {
+        layer: {form for form, one in ms.items() if one <= NEAR * min(ms.values())} | {DENSE}
+        for layer, ms in times.items()
+    }
+
+
+def _earlier(database: Database, net: str, plan: str) -> FormTimes | None:
+    """What the same session knew of the forms when it ended."""
+    for session in database.store.sessions(net, plan):
+        if session.place == database.place and session.layers:
+            return {
+                layer.name: {Form.parse(form): ms for form, ms in layer.ms.items()}
+                for layer in session.layers
+            }
+    return None
+
+
+def _layers(ir: LayerIR, times: FormTimes) -> tuple[LayerTimes, ...]:
+    return tuple(
+        LayerTimes(
+            layer.name, layer_key(layer), {str(f): ms for f, ms in times[layer.name].items()}
+        )
+        for layer in ir.layers
+        if layer.name in times
+    )
 
 
 def _known(database: Database, task: Task) -> int:
@@ -176,11 +227,7 @@ def _progress(
 
 
 def _times(
-    database: Database,
-    task: Task,
-    target: Target,
-    dense_ms: Mapping[str, float],
-    exhausted: Collection[str],
+    database: Database, task: Task, target: Target, times: FormTimes, exhausted: Collection[str]
 ) -> TaskTimes:
     default, best = default_record(task, target, database), database.best(task.module)
     hash = workload_hash(task.module)
@@ -189,20 +236,9 @@ def _times(
         workload=hash,
         default_ms=default and default.seconds and 1e3 * default.seconds,
         best_ms=best and best.seconds and 1e3 * best.seconds,
-        dense_ms=dense_ms.get(hash),
+        dense_ms=times[task.layers[0]].get(DENSE),
         exhausted=hash in exhausted,
     )
-
-
-def _dense_ms(database: Database, net: str, plan: str) -> dict[str, float]:
-    """What earlier sessions know of the dense form of each workload."""
-    return {
-        task.workload: task.dense_ms
-        for session in database.store.sessions(net, plan)
-        if session.place == database.place
-        for task in session.tasks
-        if task.dense_ms is not None
-    }
 
 
 def _rate(ir: LayerIR) -> float:

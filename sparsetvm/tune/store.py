@@ -17,7 +17,17 @@ from sqlalchemy import exc
 
 from ..errors import FileError
 from .connect import engine_of, is_sqlite, url_of
-from .record import MEASURED, QUARANTINED, VERIFIED, Place, Record, Session, TaskTimes, Workload
+from .record import (
+    MEASURED,
+    QUARANTINED,
+    VERIFIED,
+    LayerTimes,
+    Place,
+    Record,
+    Session,
+    TaskTimes,
+    Workload,
+)
 from .tables import ABOUT, FEATURES, RECORD, SESSION, TABLES, VERSION, WORKLOAD
 
 T = TypeVar("T")
@@ -298,6 +308,7 @@ def _keep_session(connection: sql.Connection, new: Session) -> None:
         "date": new.date,
         "versions": json.dumps(dict(new.versions)),
         "tasks": json.dumps([dataclasses.asdict(task) for task in new.tasks]),
+        "layers": json.dumps([dataclasses.asdict(layer) for layer in new.layers]),
     }
     is_same = [SESSION.c[name] == value for name, value in key.items()]
     if connection.execute(sql.update(SESSION).where(*is_same).values(**rest)).rowcount == 0:
@@ -328,4 +339,5 @@ def _to_session(row: sql.Row) -> Session:
         date=row.date,
         versions=json.loads(row.versions),
         tasks=tuple(TaskTimes(**task) for task in json.loads(row.tasks)),
+        layers=tuple(LayerTimes(**layer) for layer in json.loads(row.layers)),
     )

@@ -61,5 +61,6 @@ SESSION = sql.Table(
     sql.Column("date", sql.String(40), nullable=False),
     sql.Column("versions", sql.Text, nullable=False),
     sql.Column("tasks", sql.Text, nullable=False),
+    sql.Column("layers", sql.Text, nullable=False),
     sql.UniqueConstraint("net", "plan", "device", "threads", "tvm"),
 )

@@ -177,7 +177,7 @@ def test_a_profile_tells_how_much_of_the_pruning_a_layer_realised(engine, x):
     (layer,) = profile.layers
     assert (layer.facts.name, layer.ms) == ("second", profile.steps[1].time.ms)
     assert layer.realised == 1.0 / layer.ms  # 1 ms dense, no operations saved
-    unmeasured = replace(layer, facts=replace(layer.facts, dense_ms=None))
+    unmeasured = replace(layer, facts=replace(layer.facts, forms_ms={}))
     assert unmeasured.realised is None
 
 
