@@ -13,7 +13,7 @@ class GatherGemm:
     """The static extents of one kernel; layers that agree in all of them share it.
 
     groups G, filters B (of one group), blocks N, columns K (of one block in one group);
-    lanes     positions computed in each line, a multiple of the vector for all but the smallest rows
+    lanes     positions computed in each line, a multiple of the vector for all but the shortest
     lines     lines computed in each row: one, if it is not cut into blocks (kernels/blocks.py)
     pitch     elements from one line to the next
     x_length  elements of the input activation, guards included
@@ -81,18 +81,18 @@ def gather_gemm(shape: GatherGemm):
 
         with T.grid(G, B, L, S, N, K) as loops, T.sblock("gather_gemm"):
             T.sblock_attr({"sparsity": shape.facts})
-            g, b, l, s, n, k = T.axis.remap("SSSSRR", loops)
+            g, b, line, s, n, k = T.axis.remap("SSSSRR", loops)
             with T.init():
-                store(total, [g, b, l, s], T.float32(0))
-            place = offset[n, g, k] + l * shape.pitch + s
-            store(total, [g, b, l, s], total[g, b, l, s] + values[n, g, k, b] * x[place])
+                store(total, [g, b, line, s], T.float32(0))
+            product = values[n, g, k, b] * x[offset[n, g, k] + line * shape.pitch + s]
+            store(total, [g, b, line, s], total[g, b, line, s] + product)
 
         with T.grid(G, B, L, S) as loops, T.sblock("epilogue"):
-            g, b, l, s = T.axis.remap("SSSS", loops)
-            place = row[g, b] + l * shape.pitch + s
-            value = total[g, b, l, s] + bias[g, b]
+            g, b, line, s = T.axis.remap("SSSS", loops)
+            place = row[g, b] + line * shape.pitch + s
+            value = total[g, b, line, s] + bias[g, b]
             if residual is not None:
                 value = value + residual[place]
-            is_pixel = mask[l, s] != T.float32(0)
+            is_pixel = mask[line, s] != T.float32(0)
             store(y, [place], tirx.Select(is_pixel, activate(value), T.float32(0)))
     return function.get()
