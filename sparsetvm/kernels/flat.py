@@ -5,6 +5,7 @@ All of them write whole rows, margins included, one channel after the other.
 
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from .._tvm import T, tirx
 from .builder import store, tensor, tensor_function
 from .frame import Flat, Window
+from .margins import Margins
+from .pixels import at, largest, lie_in_blocks, phase, window_of, write_blocks
 from .sliding import (
     Raster,
     flat_raster,
@@ -30,19 +33,23 @@ MEAN_RUN = 16
 """Vectors whose sum is taken at once."""
 
 Size = tuple[int, int, int]
-Index = Callable[..., object]
-"""(channel, image, depth, height, width) -> an expression."""
 
 
 def from_plain(
     dest: Flat, channels: int, size: Size, stride: Size, phases: tuple[Size, ...], lanes: int
 ):
     """plain [batch, channels, *size] -> flat; one row for each (channel, phase), see _phases."""
-    return _phases(dest, plain_raster(dest.frame.batch, channels, size), stride, phases, lanes)
+    source = plain_raster(dest.frame.batch, channels, size)
+    if lie_in_blocks(dest):
+        return _write_pixels(dest, phase(source.at, size, stride, phases), x=source.length)
+    return _phases(dest, source, stride, phases, lanes)
 
 
 def from_flat(dest: Flat, source: Flat, stride: Size, phases: tuple[Size, ...], lanes: int):
     """flat -> flat in another frame; one row for each (channel, phase), see _phases."""
+    if lie_in_blocks(dest, source):
+        value = phase(partial(at, source), source.size, stride, phases)
+        return _write_pixels(dest, value, x=source.length)
     return _phases(dest, flat_raster(source), stride, phases, lanes)
 
 
@@ -60,7 +67,7 @@ def _phases(dest: Flat, source: Raster, stride: Size, phases: tuple[Size, ...], 
         with T.sblock("root"):
             _fill_guards(dest, y)
             with _rows(source.channels, dest) as c:
-                rows = {at: c * len(phases) + i for i, at in enumerate(positions)}
+                rows = {place: c * len(phases) + i for i, place in enumerate(positions)}
                 with T.grid(*cut.extents) as place:
                     write_apart(cut, x, y, c, rows, place)
                 for row in rows.values():
@@ -71,17 +78,18 @@ def _phases(dest: Flat, source: Raster, stride: Size, phases: tuple[Size, ...], 
 def to_plain(source: Flat, shape: tuple[int, ...]):
     """flat -> plain, of `shape`: [batch, channels, *size], or [..., features] of samples."""
     N, C, (D, H, W) = source.frame.batch, source.channels, source.size
-    at = _at(source)
     with _scheduled_function() as function:
         x, y = tensor("x", source.length), tensor("y", *shape)
         with T.sblock("root"), _rows(N * C, source) as row, T.grid(D, H, W) as (d, h, w):
             index = ((row * D + d) * H + h) * W + w
-            store(y, _unravel(index, shape), x[at(row % C, row // C, d, h, w)])
+            store(y, _unravel(index, shape), x[at(source, row % C, row // C, d, h, w)])
     return function.get()
 
 
 def max_pool(dest: Flat, source: Flat, window: Window, lanes: int):
     """The largest of each window; what lies outside the image does not count."""
+    if lie_in_blocks(dest, source):
+        return _write_pixels(dest, largest(dest, source, window), x=source.length)
     cut = slide(flat_raster(source), flat_raster(dest), window, lanes)
 
     def larger(best, _position, value):
@@ -103,8 +111,8 @@ def avg_pool(dest: Flat, source: Flat, window: Window, count_padding: bool):
 
     def value(x, c, n, d, h, w):
         total, count = T.float32(0), T.float32(0)
-        for inside, read in _window(x, source, window, dest.size, (c, n, d, h, w)):
-            one = read() if inside is None else tirx.Select(inside, read(), T.float32(0))
+        for inside, read in window_of(x, source, window, dest.size, (c, n, d, h, w)):
+            one = read if inside is None else tirx.Select(inside, read, T.float32(0))
             total = total + one
             here = inside is None or count_padding
             count = count + (
@@ -112,7 +120,7 @@ def avg_pool(dest: Flat, source: Flat, window: Window, count_padding: bool):
             )
         return total / count
 
-    return _write_rows(dest, value, x=source.length)
+    return _write_pixels(dest, value, x=source.length)
 
 
 def depthwise(dest: Flat, source: Flat, window: Window, activate: Callable, lanes: int):
@@ -142,6 +150,8 @@ def mean(source: Flat, shape: tuple[int, ...], lanes: int):
 
     Margins hold zeros: an image is one run of elements, cut into vectors, and these into runs.
     """
+    if lie_in_blocks(source):
+        return _mean_of_pixels(source, shape)
     N, C, raster = source.frame.batch, source.channels, flat_raster(source)
     length = raster.at(0, 0, *(n - 1 for n in source.size)) + 1 - raster.first
     run = MEAN_RUN * lanes
@@ -177,15 +187,6 @@ def concat(dest: Flat, first: Flat, second: Flat):
     return function.get()
 
 
-def _at(flat: Flat) -> Index:
-    strides, row, guard = flat.frame.strides, flat.frame.row, flat.frame.guard
-
-    def at(c, n, d, h, w):
-        return guard + c * row + n * strides[0] + d * strides[1] + h * strides[2] + w
-
-    return at
-
-
 def _sum_of_lanes(vector, lanes: int):
     """Halves added, again and again, until one lane is left."""
     while lanes > 1:
@@ -201,22 +202,6 @@ def _lanes_of(vector, lanes):
     return tirx.Shuffle([vector], list(lanes))
 
 
-def _window(x, source: Flat, window: Window, output: Size, index):
-    """(condition for being inside the image or None where that is certain, read) for each place."""
-    c, n, *place = index
-    at = _at(source)
-    for offsets in np.ndindex(*window.kernel):
-        first = [o * d - b for o, d, b in zip(offsets, window.dilation, window.before)]
-        where = [p * s + f for p, s, f in zip(place, window.stride, first)]
-        inside = None
-        for axis, (low, limit) in enumerate(zip(first, source.size)):
-            last = low + (output[axis] - 1) * window.stride[axis]
-            if low < 0 or last >= limit:
-                here = tirx.all(where[axis] >= 0, where[axis] < limit)
-                inside = here if inside is None else tirx.all(inside, here)
-        yield inside, (lambda where=where: x[at(c, n, *where)])
-
-
 def _unravel(index, shape: tuple[int, ...]) -> tuple:
     """The place of the index-th element of a tensor."""
     place = []
@@ -226,19 +211,38 @@ def _unravel(index, shape: tuple[int, ...]) -> tuple:
     return tuple(reversed(place))
 
 
-def _write_rows(dest: Flat, value: Callable, **inputs: int):
+def _mean_of_pixels(source: Flat, shape: tuple[int, ...]):
+    N, C, size = source.frame.batch, source.channels, source.size
+    with _scheduled_function() as function:
+        x, y = tensor("x", source.length), tensor("y", *shape)
+        with T.sblock("root"), T.serial(0, N * C) as row:
+            place = _unravel(row, shape)
+            store(y, place, T.float32(0))
+            with T.grid(*size) as pixel:
+                store(y, place, y[place] + x[at(source, row % C, row // C, *pixel)])
+            store(y, place, y[place] * T.float32(1 / prod(size)))
+    return function.get()
+
+
+def _write_pixels(dest: Flat, value: Callable, **inputs: int):
     """A kernel of tensors of these lengths that writes value(*inputs, channel, image, d, h, w) to
     each pixel."""
-    at = _at(dest)
     with _scheduled_function() as function:
         arguments = [tensor(name, length) for name, length in inputs.items()]
         y = tensor("y", dest.length)
         with T.sblock("root"):
-            _fill_guards(dest, y)
+            if not lie_in_blocks(dest):
+                _fill_guards(dest, y)
             with _rows(dest.channels, dest) as c:
-                with T.grid(dest.frame.batch, *dest.size) as (n, d, h, w):
-                    store(y, [at(c, n, d, h, w)], value(*arguments, c, n, d, h, w))
-                _fill_margins(y, dest, c, dest.size[2])
+                if lie_in_blocks(dest):
+                    write_blocks(y, dest, c, partial(value, *arguments))
+                else:
+                    with T.grid(dest.frame.batch, *dest.size) as (n, d, h, w):
+                        place = at(dest, c, n, d, h, w)
+                        store(y, [place], value(*arguments, c, n, d, h, w))
+                    _fill_margins(y, dest, c, dest.size[2])
+    if lie_in_blocks(dest):
+        return Margins(dest.frame, dest.channels, lanes=0).written_by(function.get())
     return function.get()
 
 
@@ -257,16 +261,16 @@ def _fill_guards(dest: Flat, y) -> None:
 def _fill_margins(y, dest: Flat, c, written: int) -> None:
     """Zeros in a row after the first `written` elements of each line, the last line of each
     plane, the last plane of each image, and the last image."""
-    at, (N, (D, H, _)) = _at(dest), (dest.frame.batch, dest.size)
+    N, (D, H, _) = dest.frame.batch, dest.size
     image, plane, line, _ = dest.frame.strides
     with T.grid(N, D) as (n, d):
         if line > written:
             with T.serial(0, H) as h:
-                _fill(y, at(c, n, d, h, written), line - written)
-        _fill(y, at(c, n, d, H, 0), plane - H * line)
+                _fill(y, at(dest, c, n, d, h, written), line - written)
+        _fill(y, at(dest, c, n, d, H, 0), plane - H * line)
     with T.serial(0, N) as n:
-        _fill(y, at(c, n, D, 0, 0), image - D * plane)
-    _fill(y, at(c, N, 0, 0, 0), dest.frame.row - N * image)
+        _fill(y, at(dest, c, n, D, 0, 0), image - D * plane)
+    _fill(y, at(dest, c, N, 0, 0, 0), dest.frame.row - N * image)
 
 
 @contextmanager

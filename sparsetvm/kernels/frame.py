@@ -63,6 +63,21 @@ class Frame:
     def guard(self) -> int:
         return round_up(self.reach, ALIGN)
 
+    @property
+    def lead(self) -> int:
+        """Elements from the start of a channel's row to its first pixel."""
+        return 0
+
+    def place(self, n, d, h, w):
+        """Elements from a channel's first pixel to pixel (d, h, w) of image n; numbers, arrays or
+        expressions."""
+        images, planes, lines, _ = self.strides
+        return n * images + d * planes + h * lines + w
+
+    def start(self, channel):
+        """Where the first pixel of a channel lies in an activation."""
+        return self.guard + self.lead + channel * self.row
+
     def length(self, channels: int) -> int:
         """Elements of a whole activation, guards and one vector of slack included."""
         return self.guard + channels * self.row + self.guard + ALIGN
@@ -84,18 +99,12 @@ class Flat:
     @property
     def positions(self) -> int:
         """Elements of a row from the first pixel to the last: what a kernel must compute."""
-        return 1 + sum(
-            (n - 1) * s for n, s in zip((self.frame.batch, *self.size), self.frame.strides)
-        )
+        return 1 + int(self.index.max())
 
     @property
     def index(self) -> np.ndarray:
         """int64 [batch, depth, height, width]: where each pixel lies in its row."""
-        axes = (
-            np.arange(n) * s for n, s in zip((self.frame.batch, *self.size), self.frame.strides)
-        )
-        n, d, h, w = np.ix_(*axes)
-        return n + d + h + w
+        return self.frame.place(*np.ix_(*map(np.arange, (self.frame.batch, *self.size))))
 
     @property
     def has_margins(self) -> bool:

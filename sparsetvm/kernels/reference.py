@@ -23,7 +23,7 @@ def truth(
     order."""
     if isinstance(kernel, Winograd):
         return winograd(kernel, *arguments)
-    return gather_gemm(kernel.epilogue, *arguments)
+    return gather_gemm(kernel.epilogue, kernel.pitch, *arguments)
 
 
 def operations(kernel: GatherGemm | Winograd, arguments: Sequence[np.ndarray]) -> int:
@@ -37,6 +37,7 @@ def operations(kernel: GatherGemm | Winograd, arguments: Sequence[np.ndarray]) -
 
 def gather_gemm(
     epilogue: tuple[str, ...],
+    pitch: int,
     x: np.ndarray,
     values: np.ndarray,
     offset: np.ndarray,
@@ -45,16 +46,17 @@ def gather_gemm(
     mask: np.ndarray,
     residual: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(places, values) of the lanes that kernels/gather_gemm.py writes; its arguments, its
-    output's order."""
-    lane = np.arange(len(mask))
+    """(places, values) of the lanes that kernels/gather_gemm.py writes; its shape's epilogue and
+    pitch, its arguments, its output's order."""
+    lines, lanes = mask.shape
+    lane = (np.arange(lines)[:, None] * pitch + np.arange(lanes)).ravel()
     places = row[:, :, None] + lane
     total = np.empty(places.shape, np.float32)
-    for g in range(len(values)):
-        kept = values[g].reshape(-1, values.shape[-1])
-        total[g] = kept.T @ x[offset[g].reshape(-1, 1) + lane]
+    for g in range(len(row)):
+        kept = values[:, g].reshape(-1, values.shape[-1])
+        total[g] = kept.T @ x[offset[:, g].reshape(-1, 1) + lane]
     total += bias[:, :, None]
-    return places, np.where(mask != 0, _end(epilogue, total, places, residual), 0)
+    return places, np.where(mask.ravel() != 0, _end(epilogue, total, places, residual), 0)
 
 
 def winograd(

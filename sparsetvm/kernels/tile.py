@@ -10,15 +10,17 @@ LATENCY = 4
 
 @dataclass(frozen=True)
 class Tile:
-    """`vectors` of positions by `filters`: vectors * filters accumulators live in registers."""
+    """`lines` of `vectors` of positions by `filters`, all of them accumulators in registers."""
 
     vectors: int
     filters: int
+    lines: int = 1
 
     def fits(self, registers: int) -> bool:
         """Accumulators, the vectors of x (loaded once for all filters) and one weight."""
-        loaded = self.vectors if self.filters > 1 else 0
-        return self.vectors * self.filters + loaded + 1 <= registers
+        positions = self.lines * self.vectors
+        loaded = positions if self.filters > 1 else 0
+        return positions * self.filters + loaded + 1 <= registers
 
 
 def best_tile(filters: int, vectors: int, registers: int) -> Tile:
@@ -42,6 +44,34 @@ def best_tile(filters: int, vectors: int, registers: int) -> Tile:
         return round_up(vectors, v) / v * (filters / f) * step
 
     return min(tiles, key=lambda tile: (cycles(tile), -tile.filters))
+
+
+def best_block_tile(filters: int, lines: int, vectors: int, registers: int) -> Tile:
+    """The same for `lines` of `vectors` that are all whole lines of the cache (kernels/blocks.py).
+
+    Tiles divide the lines and the vectors. A filter alone loads its weight and its offset for each
+    step. Of equal tiles, the one whose 3x3 neighbourhood is smallest brings the least into the
+    first cache.
+    """
+    tiles = [
+        Tile(v, f, r)
+        for f in range(1, filters + 1)
+        if filters % f == 0
+        for r in range(1, lines + 1)
+        if lines % r == 0
+        for v in range(1, vectors + 1)
+        if vectors % v == 0 and Tile(v, f, r).fits(registers)
+    ]
+
+    def cycles(tile: Tile) -> float:
+        positions, f = tile.lines * tile.vectors, tile.filters
+        step = max(positions * f / 2, (positions + f + 1) / 2, LATENCY) + 1
+        return step / (positions * f)
+
+    def neighbourhood(tile: Tile) -> float:
+        return (tile.lines + 2) * (tile.vectors + 2) / (tile.lines * tile.vectors)
+
+    return min(tiles, key=lambda t: (cycles(t), neighbourhood(t), t.lines, -t.filters))
 
 
 def lanes_for(filters: int, positions: int, row: int, lanes: int, registers: int) -> int:

@@ -1,11 +1,13 @@
 """How a marked layer works on flat activations: its packed constants and its kernel."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..ir.layer import Layer
 from ..kernels import flat
+from ..kernels.blocks import BlockFrame
 from ..kernels.cut import Work, best_cut
 from ..kernels.epilogue import activation
 from ..kernels.frame import Window
@@ -27,12 +29,20 @@ class LayerStep(Step):
     """
 
     layer: Layer
+    form: Form
     source: Value
     residual: Value | None
 
     @property
     def window(self) -> Window:
         return pack.window_of(self.layer)
+
+    @property
+    def is_bound_by_loads(self) -> bool:
+        """A vector of x is used for one filter or two, and most straddle two cache lines."""
+        if self.form.outputs > 1 or not self.form.sparse or self.layer.structure.group > 2:
+            return False
+        return any(any(shift) for _, shift in self.window.taps)
 
     @property
     def read(self) -> Value:
@@ -45,23 +55,27 @@ class LayerStep(Step):
         joined = [self.read, self.result] + ([self.residual] if self.residual else [])
         layout.join([layout.add(value) for value in joined])
         layout.read(self.read, self.window, self.source.size, self.result.size)
-        for form in forms_of(self.layer):  # all of them: a frame does not depend on the choice
+        for form in forms_of(self.layer):  # all of them: rows do not depend on the choice
             if form.outputs > 1:
                 layout.touch(self.read, reach(form.transform(self.layer)))
+        if self.form.outputs > 1:
+            layout.keep_rows(self.result)
+        elif self.is_bound_by_loads:
+            layout.prefer_blocks(self.result)
 
     def emit(self, emission):
-        layer, form = self.layer, emission.forms[self.layer.name]
-        kernel, constants = (self._direct if form.outputs == 1 else self._winograd)(emission, form)
+        layer, form = self.layer, self.form
+        kernel, constants = (self._direct if form.outputs == 1 else self._winograd)(emission)
         args = [self._input(emission)]
         args += [emission.constant(f"{layer.name}.{name}", a) for name, a in constants.items()]
         if form.outputs == 1:
-            args.append(emission.mask(emission.place(self.result), kernel.lanes))
+            args.append(emission.mask(emission.place(self.result), kernel.lines, kernel.lanes))
         if self.residual:
             args.append(emission.flat(self.residual))
         emission.set_flat(self, emission.layer_kernel(kernel, emission.place(self.result), args))
 
-    def _direct(self, emission, form: Form) -> tuple[GatherGemm, dict[str, np.ndarray]]:
-        layer, target = self.layer, emission.target
+    def _direct(self, emission) -> tuple[GatherGemm, dict[str, np.ndarray]]:
+        layer, form, target = self.layer, self.form, emission.target
         source, dest = emission.place(self.read), emission.place(self.result)
         weight = emission.array(layer.weight)
         if form.sparse:
@@ -69,19 +83,28 @@ class LayerStep(Step):
         else:
             packed = pack.all_kept(weight, dense_group(dest.positions, target.lanes))
         groups, blocks, columns, filters = packed.values.shape
-        lanes = lanes_for(filters, dest.positions, dest.frame.row, target.lanes, target.registers)
+        lines, lanes, pitch = self._raster(dest, filters, target)
         constants = {
-            "values": packed.values,
+            "values": pack.values(packed),
             "offset": pack.offsets(packed, self.window, source),
             **self._rows_and_bias(emission, packed),
         }
         kernel = GatherGemm(
-            groups, filters, blocks, columns, lanes, source.length, dest.length, layer.epilogue
+            groups=groups,
+            filters=filters,
+            blocks=blocks,
+            columns=columns,
+            lanes=lanes,
+            x_length=source.length,
+            y_length=dest.length,
+            epilogue=layer.epilogue,
+            lines=lines,
+            pitch=pitch,
         )
         return kernel, constants
 
-    def _winograd(self, emission, form: Form) -> tuple[Winograd, dict[str, np.ndarray]]:
-        layer, target = self.layer, emission.target
+    def _winograd(self, emission) -> tuple[Winograd, dict[str, np.ndarray]]:
+        layer, form, target = self.layer, self.form, emission.target
         source, dest = emission.place(self.read), emission.place(self.result)
         weight, transform = emission.array(layer.weight), form.transform(layer)
         kernels = np.abs(weight).sum(axis=(2, 3))
@@ -115,6 +138,15 @@ class LayerStep(Step):
             "bias": pack.group_bias(packed, bias),
         }
 
+    @staticmethod
+    def _raster(dest, filters: int, target) -> tuple[int, int, int]:
+        """(lines, lanes of each, elements from one to the next) that the kernel computes."""
+        if isinstance(dest.frame, BlockFrame):
+            lines, pixels = dest.frame.block
+            return lines, pixels * dest.frame.lanes, dest.frame.strides[2]
+        row = dest.frame.row
+        return 1, lanes_for(filters, dest.positions, row, target.lanes, target.registers), 0
+
     def _input(self, emission):
         if not self.window.is_strided:
             return emission.flat(self.source)
@@ -134,6 +166,8 @@ class DepthwiseStep(Step):
         whole = replace(window, stride=(1, 1, 1))
         last = tuple((n - 1) * s + 1 for n, s in zip(self.result.size, window.stride))
         layout.read(layout.add(self.source), whole, self.source.size, last)
+        for value in (self.result, self.source):
+            layout.keep_rows(value)  # it reads the zeros between them
 
     def emit(self, emission):
         layer = self.layer
@@ -152,7 +186,7 @@ class DepthwiseStep(Step):
         emission.set_flat(self, emission.kernel("depthwise", kernel, args, (dest.length,)))
 
 
-def layer_step(output, call, layer: Layer) -> Step:
+def layer_step(output, call, layer: Layer, forms: Mapping[str, Form]) -> Step:
     """The step of a call to a marked layer's function (x, weight, bias?, residual?)."""
     role = samples if layer.kind == "linear" else images
     source, result = (
@@ -162,4 +196,4 @@ def layer_step(output, call, layer: Layer) -> Step:
     if layer.is_depthwise:
         return DepthwiseStep(output, call, result, layer, source)
     residual = role(call.args[-1].name, layer.output_shape) if "add" in layer.epilogue else None
-    return LayerStep(output, call, result, layer, source, residual)
+    return LayerStep(output, call, result, layer, forms[layer.name], source, residual)

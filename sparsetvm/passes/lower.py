@@ -13,6 +13,7 @@ from ..ir.layer import Layer
 from ..kernels import flat
 from ..kernels.frame import Flat
 from ..kernels.gather_gemm import GatherGemm, gather_gemm
+from ..kernels.margins import Margins
 from ..kernels.winograd import Winograd, winograd
 from ..targets.target import Target
 from . import pack
@@ -22,7 +23,7 @@ from .form import Form
 from .layer_step import layer_step
 from .layout import Layout, Value
 from .mark import layer_of_call
-from .schedule import KERNEL, MARGINS
+from .schedule import KERNEL
 
 EVERY_PIXEL = ((0, 0, 0),)
 
@@ -50,21 +51,21 @@ def lower(
     Kernels come out unscheduled, each layer in its form; the packed constants take the place of
     the weights.
     """
-    steps = _steps(program.module, {layer.name: layer for layer in layers})
-    layout = Layout()
+    steps = _steps(program.module, {layer.name: layer for layer in layers}, forms)
+    layout = Layout(target.lanes)
     for step in steps:
         step.place(layout)
-    return _Emission(program, layout, target, forms).run(steps)
+    return _Emission(program, layout, target).run(steps)
 
 
-def _steps(module, layers: dict[str, Layer]) -> list[Step]:
+def _steps(module, layers: dict[str, Layer], forms: Mapping[str, Form]) -> list[Step]:
     """Every binding of main as a step, in order."""
     steps: list[Step] = []
     flat_vars: set[str] = set()
     for var, expr in Block.of(module).bindings.items():
         name = layer_of_call(module, expr)
         if name is not None:
-            step = layer_step(var, expr, layers[name])
+            step = layer_step(var, expr, layers[name], forms)
         else:
             step = flat_step(var, expr, lambda x: x.name in flat_vars)
         if step is None:
@@ -78,10 +79,8 @@ def _steps(module, layers: dict[str, Layer]) -> list[Step]:
 class _Emission:
     """The function under construction: each value in the forms that someone asked for."""
 
-    def __init__(
-        self, program: Imported, layout: Layout, target: Target, forms: Mapping[str, Form]
-    ):
-        self.target, self.forms = target, forms
+    def __init__(self, program: Imported, layout: Layout, target: Target):
+        self.target = target
         self.builder = relax.BlockBuilder()
         self._program, self._layout = program, layout
         self._main = Block.of(program.module)
@@ -134,10 +133,11 @@ class _Emission:
             self._arrays[name] = array
         return self._parameters[name]
 
-    def mask(self, dest: Flat, lanes: int):
+    def mask(self, dest: Flat, lines: int, lanes: int):
         pitch = "x".join(map(str, (dest.frame.batch, *dest.frame.pitch)))
         size = "x".join(map(str, dest.size))
-        return self.constant(f"mask.{size}.in.{pitch}.{lanes}", pack.border_mask(dest, lanes))
+        name = f"mask.{size}.in.{pitch}.{lines}x{lanes}"
+        return self.constant(name, pack.border_mask(dest, lines, lanes))
 
     def flat(self, value: Value):
         """The value as a flat activation, converted on first demand."""
@@ -174,15 +174,10 @@ class _Emission:
             function, lanes = winograd, dest.frame.image * dest.frame.batch
         else:
             function, lanes = gather_gemm, shape.lanes
-        margins = {
-            "guard": dest.frame.guard,
-            "row": dest.frame.row,
-            "channels": dest.channels,
-            "lanes": lanes,
-        }
-        key = (shape, *margins.values())
+        margins = Margins(dest.frame, dest.channels, lanes)
+        key = (shape, margins)
         if key not in self._kernels:
-            kernel = function(shape).with_attrs({KERNEL: shape.kind, MARGINS: margins})
+            kernel = margins.noted_on(function(shape).with_attr(KERNEL, shape.kind))
             self._kernels[key] = self._add(kernel, shape.kind)
             self._shapes[self._kernels[key].name_hint] = shape
         return self._call(self._kernels[key], args, (dest.length,))

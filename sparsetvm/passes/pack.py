@@ -21,23 +21,29 @@ def window_of(layer: Layer) -> Window:
     )
 
 
-def offsets(packed: Packed, window: Window, source: Flat) -> np.ndarray:
-    """int32 [G, N, K]: where lane 0 of each column lies in the input activation.
+def values(packed: Packed) -> np.ndarray:
+    """float32 [N, G, K, B]: block by block, so that a kernel that takes one after the other reads
+    them in order."""
+    return np.ascontiguousarray(packed.values.swapaxes(0, 1))
 
-    column = (channel, kernel position)  ->  guard + (channel, phase) * row + shift
+
+def offsets(packed: Packed, window: Window, source: Flat) -> np.ndarray:
+    """int32 [N, G, K]: where lane 0 of each column lies in the input activation.
+
+    column = (channel, kernel position)  ->  start of (channel, phase) + shift
     """
     positions = len(window.taps)
     phase_of = {phase: i for i, phase in enumerate(window.phases)}
     phase = np.array([phase_of[phase] for phase, _ in window.taps])
     shift = np.array([shift for _, shift in window.taps]) @ np.array(source.frame.strides[1:])
-    channel, position = np.divmod(packed.columns, positions)
+    channel, position = np.divmod(packed.columns.swapaxes(0, 1), positions)
     row = channel * len(window.phases) + phase[position]
-    return (source.frame.guard + row * source.frame.row + shift[position]).astype(np.int32)
+    return np.ascontiguousarray(source.frame.start(row) + shift[position], np.int32)
 
 
 def output_rows(packed: Packed, dest: Flat) -> np.ndarray:
     """int32 [G, B]: where lane 0 of each filter lies in the output activation."""
-    return (dest.frame.guard + packed.filters * dest.frame.row).astype(np.int32)
+    return dest.frame.start(packed.filters).astype(np.int32)
 
 
 def group_bias(packed: Packed, bias: np.ndarray | None) -> np.ndarray:
@@ -47,11 +53,12 @@ def group_bias(packed: Packed, bias: np.ndarray | None) -> np.ndarray:
     return np.ascontiguousarray(bias[packed.filters], np.float32)
 
 
-def border_mask(dest: Flat, lanes: int) -> np.ndarray:
-    """float32 [lanes]: 1 where a lane is a pixel."""
-    mask = np.zeros(max(lanes, dest.positions), np.float32)
+def border_mask(dest: Flat, lines: int, lanes: int) -> np.ndarray:
+    """float32 [lines, lanes]: 1 where a lane is a pixel."""
+    pitch = dest.frame.strides[2] if lines > 1 else 0
+    mask = np.zeros(max((lines - 1) * pitch + lanes, dest.positions), np.float32)
     mask[dest.index.ravel()] = 1
-    return mask[:lanes]
+    return np.stack([mask[line * pitch :][:lanes] for line in range(lines)])
 
 
 def all_kept(weight: np.ndarray, group: int) -> Packed:

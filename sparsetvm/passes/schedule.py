@@ -1,12 +1,11 @@
-"""Make every kernel fast: the schedule of its target, then zeros in the margins it does not
-write."""
+"""Make every kernel fast: the schedule of its target, then the margins that it does not write."""
 
 from collections.abc import Callable
 
 import tvm_ffi
 
 from .._tvm import s_tir, tirx
-from ..kernels.margins import with_zero_margins
+from ..kernels.margins import Margins
 from ..schedules import find
 from ..schedules.pick import Default
 from ..targets.target import Target
@@ -16,7 +15,6 @@ TraceOf = Callable[[tirx.PrimFunc], "tuple[s_tir.schedule.Trace, str] | None"]
 
 KERNEL = "sparsetvm.kernel"
 """The attribute of a kernel that has to be scheduled: which rule does it."""
-MARGINS = "sparsetvm.margins"
 """And what it does not write."""
 RECORD = "sparsetvm.record"
 """The tuning record behind a scheduled kernel."""
@@ -46,9 +44,8 @@ def _scheduled(function, target: Target, tuned):
         find(str(function.attrs[KERNEL]), target)(sch, Default(target))
     else:
         tuned[0].apply_to_schedule(sch, remove_postproc=False)
-    margins = {name: int(value) for name, value in function.attrs[MARGINS].items()}
-    done = with_zero_margins(sch.mod["main"], **margins)
-    for attr in (KERNEL, MARGINS, "global_symbol"):  # a schedule's module calls it "main"
+    done = Margins.of(function).written_by(sch.mod["main"])
+    for attr in (KERNEL, "global_symbol"):  # a schedule's module calls it "main"
         done = done.without_attr(attr)
     if tuned is not None:
         done = done.with_attr(RECORD, tuned[1])

@@ -24,6 +24,11 @@ class Pick(ABC):
     def one_of(self, sch, choices: Sequence[int], default: int):
         """One of the numbers."""
 
+    @abstractmethod
+    def form(self, choices: Sequence, default):
+        """One of the ways to go on, each of which has choices of its own: known at once, and the
+        same when a trace is drawn anew."""
+
 
 class Default(Pick):
     """Always the default: what compile uses where no tuning record is known."""
@@ -35,5 +40,12 @@ class Default(Pick):
         return [None, *default]
 
     def one_of(self, sch, choices, default):
-        assert default in choices, f"the default {default} is not among {list(choices)}"
-        return default
+        return _one_of(choices, default)
+
+    def form(self, choices, default):
+        return _one_of(choices, default)
+
+
+def _one_of(choices: Sequence, default):
+    assert default in choices, f"the default {default} is not among {list(choices)}"
+    return default

@@ -76,9 +76,10 @@ def gather_of(task: Task) -> Gather:
         used = kernel.cut.bands * kernel.segment
         extents = (groups, filters, points, kept)
         return Gather(offset.reshape(groups, -1), kernel.width, used, extents)
-    groups, blocks, kept, filters = values.shape
+    blocks, groups, kept, filters = values.shape
     mask, extents = rest[2], (groups, filters, blocks, kept)
-    return Gather(columns.reshape(groups, -1), len(mask), int(np.count_nonzero(mask)), extents)
+    offset = columns.swapaxes(0, 1).reshape(groups, -1)
+    return Gather(offset, mask.size, int(np.count_nonzero(mask)), extents)
 
 
 class Features:

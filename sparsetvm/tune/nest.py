@@ -46,10 +46,9 @@ _LOOPS = (tirx.ForKind.SERIAL, tirx.ForKind.PARALLEL)
 
 
 def nest_of(module: tvm.IRModule) -> Nest:
-    """The nest of the block that multiplies values[g, n, k, b] with x, wherever it was moved.
+    """The nest of the block that multiplies values[n, g, k, b] with x, wherever it was moved.
 
-    In the Winograd domain they are values[round, n, g, k, b], n a point, and the loops those of one
-    round.
+    In the Winograd domain there is a round before, n is a point, and the loops are those of one round.
     """
     function = module["main"]
     loops, realize, load = next(
@@ -66,9 +65,7 @@ def nest_of(module: tvm.IRModule) -> Nest:
         for axis, value in zip(realize.block.iter_vars, realize.iter_values, strict=True)
     }
     one = np.ones(len(steps) + 1, int)
-    *inner, k, b = load.indices[-4:]
-    g, n = inner if len(load.indices) == 4 else reversed(inner)
-    g, n, k, b = (one + _value(index, ends) for index in (g, n, k, b))
+    n, g, k, b = (one + _value(index, ends) for index in load.indices[-4:])
     used = [node for index in load.indices for node in _nodes(index)]
     lanes = one
     for variable, end in ends.items():

@@ -1,8 +1,11 @@
 """The space that a schedule spans: its choices recorded as sampling instructions of a trace."""
 
+from collections.abc import Callable
+from math import prod
+
 import numpy as np
 
-from .._tvm import s_tir
+from .._tvm import s_tir, tirx
 from ..schedules import find
 from ..schedules.pick import Default, Pick
 from ..targets.target import Target
@@ -10,15 +13,18 @@ from .task import Task
 
 LARGEST_FACTOR = 16
 """Of a tile's innermost part: the register tile."""
+MOST_UNROLLED = 16
+"""Vectors handled in one go, for each register."""
 
 Trace = s_tir.schedule.Trace
 
 
 class Sample(Pick):
-    """Every choice becomes a random variable, which the search draws anew."""
+    """Every choice becomes a random variable, which the search draws anew; only the form, which
+    decides what else there is to choose, is drawn here and stays."""
 
-    def __init__(self, target: Target):
-        self.target = target
+    def __init__(self, target: Target, rng: np.random.Generator):
+        self.target, self._rng = target, rng
 
     def tile(self, sch, loop, default):
         return sch.sample_perfect_tile(
@@ -28,9 +34,13 @@ class Sample(Pick):
     def one_of(self, sch, choices, default):
         return sch.sample_categorical(list(choices), [1 / len(choices)] * len(choices))
 
+    def form(self, choices, default):
+        return choices[self._rng.integers(len(choices))]
+
 
 class Space:
-    """What the target's rule can make of a task's kernel; None stands for what TVM refuses."""
+    """What the target's rule can make of a task's kernel; None stands for what TVM refuses,
+    and for what would unroll into more code than can be compiled."""
 
     def __init__(self, task: Task, target: Target):
         self._module, self._target = task.module, target
@@ -45,7 +55,7 @@ class Space:
     def draw(self, rng: np.random.Generator) -> s_tir.Schedule | None:
         """All choices at random."""
         sch = s_tir.Schedule(self._module, seed=_seed(rng))
-        return _or_none(sch, lambda: self._rule(sch, Sample(self._target)))
+        return self._or_none(sch, lambda: self._rule(sch, Sample(self._target, rng)))
 
     def change(self, trace: Trace, rng: np.random.Generator) -> s_tir.Schedule | None:
         """All choices as in `trace`, but one at random.
@@ -59,16 +69,25 @@ class Space:
         kept = {one: value for one, value in trace.decisions.items() if not one.same_as(drawn)}
         sch = s_tir.Schedule(self._module, seed=_seed(rng))
         changed = Trace(trace.insts, kept)
-        return _or_none(sch, lambda: changed.apply_to_schedule(sch, remove_postproc=False))
+        return self._or_none(sch, lambda: changed.apply_to_schedule(sch, remove_postproc=False))
+
+    def _or_none(self, sch: s_tir.Schedule, apply: Callable[[], None]) -> s_tir.Schedule | None:
+        try:
+            apply()
+        except s_tir.ScheduleError:
+            return None
+        return sch if _unrolled(sch) <= MOST_UNROLLED * self._target.registers else None
+
+
+def _unrolled(sch: s_tir.Schedule) -> int:
+    """Vectors that the largest block handles in one go."""
+    most = 1
+    for block in sch.get_child_blocks(sch.get_sblock("root")):
+        loops = [sch.get(loop) for loop in sch.get_loops(block)]
+        unrolled = [int(loop.extent) for loop in loops if loop.kind == tirx.ForKind.UNROLLED]
+        most = max(most, prod(unrolled))
+    return most
 
 
 def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(1, 2**31))
-
-
-def _or_none(sch: s_tir.Schedule, apply) -> s_tir.Schedule | None:
-    try:
-        apply()
-    except s_tir.ScheduleError:
-        return None
-    return sch

@@ -8,9 +8,10 @@ import numpy as np
 from .._tvm import relax, tirx, tvm
 from ..kernels import reference
 from ..kernels.gather_gemm import GatherGemm
+from ..kernels.margins import MARGINS
 from ..kernels.winograd import Winograd
 from ..passes.lower import Lowered
-from ..passes.schedule import KERNEL, MARGINS
+from ..passes.schedule import KERNEL
 
 SEED = 0
 """What the activations that a kernel is measured on are drawn from."""

@@ -65,15 +65,10 @@ class Result:
         return float(np.abs(self.y - self.truth).max() / np.abs(self.truth).max())
 
 
-def run_cases(
-    cases: list[Case],
-    structure: Structure,
-    target: Target,
-    rng: np.random.Generator,
-    form_of: Callable[[Layer], Form] = lambda layer: forms_of(layer)[0],
-) -> list[Result]:
-    """Compile all cases into one net with weights of `structure`, run it, and each by the
-    reference."""
+def program_of(
+    cases: list[Case], structure: Structure, rng: np.random.Generator
+) -> tuple[Imported, tuple[Layer, ...]]:
+    """All cases side by side in one net with weights of `structure`, its layers l0, l1, ..."""
     builder = relax.BlockBuilder()
     inputs, weights, arrays, outputs = [], [], {}, []
     for i, case in enumerate(cases):
@@ -103,11 +98,26 @@ def run_cases(
     program = to_layers(Imported(module, arrays, tuple(arrays), specs, "cases"))
     layers, _ = layers_of(program, Plan(default=structure))
     assert len(layers) == len(cases)
+    return program, layers
+
+
+def run_cases(
+    cases: list[Case],
+    structure: Structure,
+    target: Target,
+    rng: np.random.Generator,
+    form_of: Callable[[Layer], Form] = lambda layer: forms_of(layer)[0],
+) -> list[Result]:
+    """Compile all cases into one net with weights of `structure`, run it, and each by the
+    reference."""
+    program, layers = program_of(cases, structure, rng)
     forms = {layer.name: form_of(layer) for layer in layers}
     code = to_code(program, layers, target, forms, trace_of=lambda function: None)
     executable = tvm.compile(code.module, target=tvm.target.Target(dict(target.tvm)))
     machine = relax.VirtualMachine(executable, tvm.cpu())
-    data = {name: rng.standard_normal(shape).astype(np.float32) for name, shape, _ in specs}
+    data = {
+        name: rng.standard_normal(shape).astype(np.float32) for name, shape, _ in program.inputs
+    }
     arguments = [*data.values(), *(code.arrays[name] for name in code.parameters)]
     found = machine["main"](*(tvm.runtime.tensor(array) for array in arguments))
     by_name = {layer.name: layer for layer in layers}
