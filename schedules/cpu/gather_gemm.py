@@ -24,7 +24,7 @@ def gather_gemm(sch, pick) -> None:
     tile, whole = _default_tile(sch, pick.target), True
     if extent(sch, n) > 1:
         fits = _neighbourhood(sch, tile, pick.target.lanes) <= pick.target.l2 / 2
-        whole = pick.form([True, False], default=fits)
+        whole = pick.nest([True, False], default=fits)
     if whole:
         _all_columns(sch, pick, tile)
     else:

@@ -16,8 +16,15 @@ from .artifact import Artifact
 from .manifest import LayerFacts, Manifest, Step, TensorSpec
 
 
-def build(program: Imported, ir: LayerIR, target: Target, forms: Mapping[str, Form]) -> Artifact:
-    """Compile `program`, the code of `ir`'s layers, for `target`."""
+def build(
+    program: Imported,
+    ir: LayerIR,
+    target: Target,
+    forms: Mapping[str, Form],
+    times: Mapping[str, Mapping[Form, float]],
+) -> Artifact:
+    """Compile `program`, the code of `ir`'s layers in their `forms`, for `target`; `times` are what
+    tuning measured of them."""
     executable = tvm.compile(program.module, target=tvm.target.Target(dict(target.tvm)))
     with tempfile.TemporaryDirectory(prefix="sparsetvm-") as folder:
         path = Path(folder) / "library.so"
@@ -34,7 +41,7 @@ def build(program: Imported, ir: LayerIR, target: Target, forms: Mapping[str, Fo
         weights=program.parameters,
         steps=steps,
         layers=tuple(
-            _facts(layer, arrays, forms, records.get(layer.name), (times or {}).get(layer.name))
+            _facts(layer, arrays, forms, records.get(layer.name), times.get(layer.name, {}))
             for layer in ir.layers
         ),
         versions={"sparsetvm": __version__, "tvm": tvm.__version__},
@@ -78,7 +85,7 @@ def _facts(
     arrays: dict,
     forms: Mapping[str, Form],
     record: str | None,
-    times: Mapping[Form, float] | None,
+    times: Mapping[Form, float],
 ) -> LayerFacts:
     pixels = prod(layer.output_shape) // layer.weight_shape[0]
     packed = [
@@ -93,5 +100,5 @@ def _facts(
         bytes=sum(array.nbytes for array in packed),
         form=str(forms.get(layer.name, DENSE)),
         schedule=record or "default",
-        forms_ms={str(form): ms for form, ms in (times or {}).items()},
+        forms_ms={str(form): ms for form, ms in times.items()},
     )

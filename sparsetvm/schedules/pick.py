@@ -25,7 +25,7 @@ class Pick(ABC):
         """One of the numbers."""
 
     @abstractmethod
-    def form(self, choices: Sequence, default):
+    def nest(self, choices: Sequence, default):
         """One of the ways to go on, each of which has choices of its own: known at once, and the
         same when a trace is drawn anew."""
 
@@ -42,7 +42,7 @@ class Default(Pick):
     def one_of(self, sch, choices, default):
         return _one_of(choices, default)
 
-    def form(self, choices, default):
+    def nest(self, choices, default):
         return _one_of(choices, default)
 
 

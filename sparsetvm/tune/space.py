@@ -34,7 +34,7 @@ class Sample(Pick):
     def one_of(self, sch, choices, default):
         return sch.sample_categorical(list(choices), [1 / len(choices)] * len(choices))
 
-    def form(self, choices, default):
+    def nest(self, choices, default):
         return choices[self._rng.integers(len(choices))]
 
 

@@ -43,8 +43,7 @@ def variants(ir: LayerIR, target: Target) -> dict[Form, dict[str, Form]]:
     forms = sorted({form for layer in layers for form in forms_of(layer)})
     return {
         form: {
-            layer.name: form if form in forms_of(layer) else default[layer.name]
-            for layer in layers
+            layer.name: form if form in forms_of(layer) else default[layer.name] for layer in layers
         }
         for form in forms
     }
@@ -59,7 +58,7 @@ def measure_forms(
     for form, forms in nets.items():
         say(f"compiling the net {form}")
         code = to_code(program_of(ir), ir.layers, target, forms, trace_of)
-        engines[form] = Engine(build(code, ir, target, forms))
+        engines[form] = Engine(build(code, ir, target, forms, {}))
     rng = np.random.default_rng(SEED)
     x = [rng.standard_normal(shape).astype(dtype) for _, shape, dtype in ir.inputs]
     times: FormTimes = {}

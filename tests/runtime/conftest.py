@@ -23,7 +23,8 @@ def chain(tmp_path_factory):
     rng = np.random.default_rng(1)
     weights = {n: rng.standard_normal((3, 3, 3, 3), np.float32) for n in ("first", "second")}
     names = {"fused_conv2d_relu": iter(["first", "second"]), "sum": iter(["y"])}
-    layer = LayerFacts("second", "conv2d", "dense", 1.0, 4860, 324, "dense", "default", 1.0)
+    ms = {"dense direct": 1.0}
+    layer = LayerFacts("second", "conv2d", "dense", 1.0, 4860, 324, "dense direct", "default", ms)
     return _artifact(nets.Chain, weights, 1, names, (layer,), tmp_path_factory.mktemp("chain"))
 
 
