@@ -49,13 +49,16 @@ def search(
             batch = evolution.batch(BATCH, best, known)
             if not batch:
                 return True
-            for candidate in batch[: trials - len(known)]:
+            for candidate in batch:
+                known = database.store.digests(database.place, hash)  # others may tune it as well
+                if len(known) >= trials or candidate.digest in known:
+                    continue
                 measured = worker.measure(candidate.schedule.mod)
                 _keep(database, workload, target, candidate, measured)
                 if model is not None and measured.failure is None:
                     model.learn(hash, [candidate.features], [statistics.median(measured.seconds)])
                 tell(measured)
-            known = database.store.digests(database.place, hash)  # others may tune it as well
+            known = database.store.digests(database.place, hash)
     return False
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from sparsetvm.errors import FileError
 from sparsetvm.tune import logs
-from sparsetvm.tune.database import open_database, workload_hash
+from sparsetvm.tune.database import open_database, trace_digest, workload_hash
 from sparsetvm.tune.logs import (
     export_logs,
     find_logs,
@@ -21,7 +21,7 @@ from sparsetvm.tune.logs import (
 )
 from sparsetvm.tune.record import TaskTimes
 from sparsetvm.tune.store import Store
-from tests.tune.tiny import PLACE, TARGET, candidate, module, ms, session
+from tests.tune.tiny import PLACE, TARGET, candidate, module, ms, session, trace
 
 SIZES = (64, 128)
 FILES = ["database_tuning_record.json", "database_workload.json", "session.json"]
@@ -96,8 +96,8 @@ def test_we_read_what_metaschedules_own_database_writes(tmp_path):
         of_both = [db.get_top_k(db.commit_workload(module(n)), 9) for db in (ours, theirs)]
         assert as_json(of_both[0]) == as_json(of_both[1])
         assert len(of_both[0]) == 2
-        failed = candidate(ours.commit_workload(module(n)), 16, None)
-        assert ours.reason_for_quarantine(failed.workload, failed.trace) is not None
+        digest = trace_digest(trace(module(n), 16))
+        assert ours.store.record(PLACE, workload_hash(module(n)), digest).reason is not None
 
 
 def test_import_gives_another_machine_the_same_records_and_session(folder, tuned, tmp_path):
