@@ -8,6 +8,7 @@ from sparsetvm.schedules.common.moves import (
     vectorize_inner,
 )
 
+from sparsetvm.kernels.prefetch import PREFETCH
 from sparsetvm.kernels.tile import Tile, best_block_tile, best_tile
 from sparsetvm.schedules import rule
 
@@ -35,7 +36,7 @@ def _all_columns(sch, pick, best: Tile) -> None:
     """block of tiles -> group -> tile -> column -> (filters x lines x vectors x lanes in registers)
 
     Weights that outweigh x are read once: a block is all tiles of a line. Otherwise x is, and a
-    block holds as many tiles as it takes to do about a thousand columns before the next group's
+    block holds as many tiles as it takes to do about four thousand columns before the next group's
     weights; one, where a tile has several lines.
     """
     block, epilogue = sch.get_sblock("gather_gemm"), sch.get_sblock("epilogue")
@@ -45,7 +46,7 @@ def _all_columns(sch, pick, best: Tile) -> None:
     if extent(sch, line) > 1:
         tiles = 1
     elif size(values) <= size(x):
-        tiles = largest_divisor(tiles, 1024 // (extent(sch, n) * extent(sch, k)))
+        tiles = largest_divisor(tiles, 4096 // (extent(sch, n) * extent(sch, k)))
 
     vector, lane = sch.split(position, [None, lanes])
     tile_block, tile, vector = sch.split(
@@ -61,7 +62,9 @@ def _all_columns(sch, pick, best: Tile) -> None:
     sch.set_scope(block, 0, "local")
     sch.split(sch.get_loops(epilogue)[-1], [None, lanes])
     vectorize_inner(sch, epilogue, keep=5)
-    sch.parallel(sch.fuse(strip, tile_block, group))
+    block_and_group = sch.fuse(strip, tile_block, group)
+    sch.annotate(block_and_group, PREFETCH, pick.one_of(sch, [0, 1], default=1))
+    sch.parallel(block_and_group)
 
     sch.vectorize(lane)
     unroll_all(sch, [step, filters, line, vector])

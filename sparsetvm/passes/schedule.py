@@ -5,7 +5,9 @@ from collections.abc import Callable
 import tvm_ffi
 
 from .._tvm import s_tir, tirx
+from ..kernels.gather_gemm import GatherGemm
 from ..kernels.margins import Margins
+from ..kernels.prefetch import with_prefetch
 from ..schedules import find
 from ..schedules.pick import Default
 from ..targets.target import Target
@@ -44,7 +46,10 @@ def _scheduled(function, target: Target, tuned):
         find(str(function.attrs[KERNEL]), target)(sch, Default(target))
     else:
         tuned[0].apply_to_schedule(sch, remove_postproc=False)
-    done = Margins.of(function).written_by(sch.mod["main"])
+    margins, done = Margins.of(function), sch.mod["main"]
+    if function.attrs[KERNEL] == GatherGemm.kind:
+        done = with_prefetch(done, margins.frame, target.l2)
+    done = margins.written_by(done)
     for attr in (KERNEL, "global_symbol"):  # a schedule's module calls it "main"
         done = done.without_attr(attr)
     if tuned is not None:
