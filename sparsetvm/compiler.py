@@ -18,7 +18,6 @@ from .runtime.build import build
 from .sparsity.plan import Plan
 from .targets import resolve
 from .tune.lookup import Records
-from .tune.verdict import fastest
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +57,14 @@ def compile(
     threads: int | None = None,
     database: str | Path | None = None,
     dump: str | Path | None = None,
+    winograd: bool = True,
 ) -> Artifact:
     """A LayerIR, or whatever `export` takes, as an artifact for `target`.
 
     `threads` is how many a run may use, all cores of the device by default. Kernels that were tuned
     for this device get their best schedule, from tuning_logs/ or the tuning database (`database`, a
     path or URL; the user's own by default). `dump` is a folder for the module after each phase.
+    Without `winograd` every layer runs directly: slower, and a digit more accurate.
     """
     ir = model if isinstance(model, LayerIR) else export(model, example_inputs, plan)
     if model is ir:
@@ -76,8 +77,7 @@ def compile(
     records = Records(device, database)
     folder = Path(dump) if dump else None
     times = records.times(ir.layers)
-    measured = {name: fastest(forms) for name, forms in times.items()}
-    forms = choose(ir.layers, ir.arrays, device, measured)
+    forms = choose(ir.layers, ir.arrays, device, times, winograd)
     code = to_code(program_of(ir), ir.layers, device, forms, records.trace_of, folder)
     log.info("%s", records)
     return build(code, ir, device, forms, times)

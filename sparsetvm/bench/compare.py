@@ -26,7 +26,9 @@ from .unstructured import prune_unstructured
 log = logging.getLogger(__name__)
 
 DEFAULT_PEERS = ("onnxruntime", "openvino", "torch", "mnn", "ncnn", "deepsparse")
-OURS, OURS_DENSE = "sparsetvm", "sparsetvm_dense"
+OURS, OURS_DENSE, OURS_DIRECT = "sparsetvm", "sparsetvm_dense", "sparsetvm_dense_direct"
+"""Ours; on dense weights, each layer in its fastest form; the same with direct layers only, which do
+all operations: what a realised fraction refers to."""
 SPARSE, UNSTRUCTURED = "_sparse", "_90"
 """End the names of a peer that gains from zeros, where it is timed on the pruned weights, and on
 weights that suit it better: each layer's smallest 90 % are zero, wherever they are."""
@@ -75,13 +77,14 @@ def compare(
     artifacts = {
         OURS: _compile(pruned, plan, threads),
         OURS_DENSE: _compile(dense, Plan(), threads),
+        OURS_DIRECT: _compile(dense, Plan(), threads, winograd=False),
     }
     with TemporaryDirectory(prefix="sparsetvm-bench-") as folder:
         contenders = _contenders(artifacts, named, dense, pruned, Path(folder))
         inputs = write_inputs(dense, Path(folder))
         outcomes = contest(contenders, inputs, threads, seconds, SEED, progress)
     progress("profiling the layers")
-    profiles = [_profile(artifacts[name], dense, outcomes[name]) for name in artifacts]
+    profiles = [_profile(artifacts[n], dense, outcomes[n]) for n in (OURS, OURS_DIRECT)]
     return BenchResult(
         net=dense.name,
         description=dense.description,
@@ -93,15 +96,16 @@ def compare(
         operations=count_operations(pruned),
         ours=outcomes.pop(OURS),
         ours_dense=outcomes.pop(OURS_DENSE),
+        ours_direct=outcomes.pop(OURS_DIRECT),
         dense_peers={n: o for n, o in outcomes.items() if n in known_peers},
         sparse_peers={n: o for n, o in outcomes.items() if n not in known_peers},
         layers=layer_rows(*profiles),
     )
 
 
-def _compile(net: Net, plan: Plan, threads: int) -> Artifact:
+def _compile(net: Net, plan: Plan, threads: int, winograd: bool = True) -> Artifact:
     return compiler.compile(
-        net.module, net.example_inputs, plan=plan, target="cpu", threads=threads
+        net.module, net.example_inputs, plan=plan, threads=threads, winograd=winograd
     )
 
 
@@ -122,7 +126,7 @@ def _contenders(
         nets["unstructured"] = prune_unstructured(dense, zeros=0.9)
     expected = {form: expected_outputs(net) for form, net in nets.items()}
     contenders = []
-    for name, form in ((OURS, "pruned"), (OURS_DENSE, "dense")):
+    for name, form in ((OURS, "pruned"), (OURS_DENSE, "dense"), (OURS_DIRECT, "dense")):
         path = folder / f"{name}.stvm"
         artifacts[name].save(path)
         contenders.append(Contender(name, known_peers[OURS], path, expected[form]))

@@ -39,6 +39,9 @@ class Form:
         return Transform(self.outputs, layer.kernel[0])
 
 
+FormTimes = Mapping[str, Mapping[Form, float]]
+"""Milliseconds of each layer, by its name, in each of its forms."""
+
 DENSE = Form(False)
 """What others are compared with: it does all operations."""
 
@@ -54,14 +57,21 @@ def choose(
     layers: tuple[Layer, ...],
     arrays: Mapping[str, np.ndarray],
     target: Target,
-    measured: Mapping[str, Form],
+    times: FormTimes,
+    winograd: bool = True,
 ) -> dict[str, Form]:
-    """Each layer's form: as measured, else the one that should take the fewest cycles."""
-    return {
-        layer.name: measured.get(layer.name) or _by_cycles(layer, arrays[layer.weight], target)
-        for layer in layers
-        if not layer.is_depthwise
-    }
+    """Each layer's form: the fastest as measured, else that which should take the fewest cycles."""
+    chosen = {}
+    for layer in layers:
+        if layer.is_depthwise:
+            continue
+        forms = [form for form in forms_of(layer) if winograd or form.outputs == 1]
+        known = times.get(layer.name, {})
+        if known.keys() >= set(forms):
+            chosen[layer.name] = min(forms, key=known.__getitem__)
+        else:
+            chosen[layer.name] = _by_cycles(layer, forms, arrays[layer.weight], target)
+    return chosen
 
 
 def _has_tiles(layer: Layer) -> bool:
@@ -73,8 +83,8 @@ def _has_tiles(layer: Layer) -> bool:
     )
 
 
-def _by_cycles(layer: Layer, weight: np.ndarray, target: Target) -> Form:
-    first, *others = [form for form in forms_of(layer) if form.sparse == forms_of(layer)[0].sparse]
+def _by_cycles(layer: Layer, forms: list[Form], weight: np.ndarray, target: Target) -> Form:
+    first, *others = [form for form in forms if form.sparse == forms[0].sparse]
     if not others:
         return first
     filters, channels = layer.weight_shape[:2]

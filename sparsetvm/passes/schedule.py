@@ -5,6 +5,7 @@ from collections.abc import Callable
 import tvm_ffi
 
 from .._tvm import s_tir, tirx
+from ..kernels.frame import Frame
 from ..kernels.gather_gemm import GatherGemm
 from ..kernels.margins import Margins
 from ..kernels.prefetch import with_prefetch
@@ -47,7 +48,7 @@ def _scheduled(function, target: Target, tuned):
     else:
         tuned[0].apply_to_schedule(sch, remove_postproc=False)
     margins, done = Margins.of(function), sch.mod["main"]
-    if function.attrs[KERNEL] == GatherGemm.kind:
+    if function.attrs[KERNEL] == GatherGemm.kind and isinstance(margins.frame, Frame):
         done = with_prefetch(done, margins.frame, target.l2)
     done = margins.written_by(done)
     for attr in (KERNEL, "global_symbol"):  # a schedule's module calls it "main"

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from .._tvm import s_tir, tirx
 from ..ir.layer import Layer
-from ..passes.form import Form
+from ..passes.form import Form, FormTimes
 from ..targets.target import Target
 from .connect import default_path
 from .database import Database, tuning_record, workload_hash
 from .logs import find_logs
 from .record import LayerTimes, Record
 from .task import workload
-from .verdict import FormTimes, layer_key
+from .verdict import layer_key
 
 
 class Records:

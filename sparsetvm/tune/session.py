@@ -13,7 +13,7 @@ import xgboost
 from .. import __version__
 from .._tvm import tvm
 from ..ir import LayerIR, verify
-from ..passes.form import DENSE, Form, choose
+from ..passes.form import DENSE, Form, FormTimes, choose
 from ..passes.lower import lower
 from ..passes.pipeline import program_of
 from ..targets import Target, resolve
@@ -23,7 +23,7 @@ from .record import LayerTimes, Session, TaskTimes
 from .search import default_record, experienced, search
 from .store import STATES, now
 from .task import Task, tasks_of
-from .verdict import FormTimes, layer_key, measure_forms, variants
+from .verdict import layer_key, measure_forms, variants
 from .worker import Measured
 
 log = logging.getLogger(__name__)

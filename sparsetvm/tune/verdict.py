@@ -9,7 +9,7 @@ from dataclasses import asdict
 import numpy as np
 
 from ..ir.layer import Layer, LayerIR
-from ..passes.form import Form, choose, forms_of
+from ..passes.form import Form, FormTimes, choose, forms_of
 from ..passes.pipeline import program_of, to_code
 from ..passes.schedule import TraceOf
 from ..runtime.build import build
@@ -19,9 +19,6 @@ from ..targets.target import Target
 ROUNDS, REPEATS = 5, 3
 """Each net is profiled so often, in turn with the others; the lowest median counts."""
 SEED = 0
-
-FormTimes = dict[str, dict[Form, float]]
-"""Milliseconds of each layer, by its name, in each of its forms."""
 
 
 def layer_key(layer: Layer) -> str:
@@ -61,7 +58,7 @@ def measure_forms(
         engines[form] = Engine(build(code, ir, target, forms, {}))
     rng = np.random.default_rng(SEED)
     x = [rng.standard_normal(shape).astype(dtype) for _, shape, dtype in ir.inputs]
-    times: FormTimes = {}
+    times: dict[str, dict[Form, float]] = {}
     for number in range(1, ROUNDS + 1):
         say(f"measuring {len(nets)} forms in the net, round {number} of {ROUNDS}")
         for form, engine in engines.items():
@@ -70,7 +67,3 @@ def measure_forms(
                     known = times.setdefault(layer.facts.name, {})
                     known[form] = min(layer.ms, known.get(form, layer.ms))
     return times
-
-
-def fastest(times: Mapping[Form, float]) -> Form:
-    return min(times, key=times.get)

@@ -28,7 +28,8 @@ def result(**changes) -> BenchResult:
         "machine": machine(),
         "operations": Operations(dense=800, kept=100),
         "ours": timed(10.0, error=2e-6),
-        "ours_dense": timed(60.0),
+        "ours_dense": timed(50.0),
+        "ours_direct": timed(60.0),
         "dense_peers": {
             "onnxruntime": timed(50.0),
             "ncnn": timed(30.0),
@@ -42,7 +43,12 @@ def result(**changes) -> BenchResult:
 
 def test_the_json_has_what_the_design_promises():
     table = json.loads(json.dumps(result().to_json(), allow_nan=False))
-    assert table["ours"] == {"ms": 10.0, "dense_ms": 60.0, "realised": 0.75}
+    assert table["ours"] == {
+        "ms": 10.0,
+        "dense_ms": 50.0,
+        "dense_direct_ms": 60.0,
+        "realised": 0.75,
+    }
     assert table["peers"] == {"onnxruntime": 50.0, "ncnn": 30.0, "deepsparse_sparse": 20.0}
     assert table["fastest_dense"] == "ncnn"
     assert table["speedup_over_fastest_dense"] == 3.0
@@ -56,7 +62,12 @@ def test_the_json_has_what_the_design_promises():
 
 def test_what_was_not_measured_is_null():
     table = result(ours=Outcome(skipped="its process ended"), dense_peers={}).to_json()
-    assert table["ours"] == {"ms": None, "dense_ms": 60.0, "realised": None}
+    assert table["ours"] == {
+        "ms": None,
+        "dense_ms": 50.0,
+        "dense_direct_ms": 60.0,
+        "realised": None,
+    }
     assert table["fastest_dense"] is None and table["speedup_over_fastest_dense"] is None
     assert table["skipped"] == {"sparsetvm": "its process ended"}
 

@@ -24,6 +24,7 @@ RESULT = BenchResult(
     operations=Operations(dense=810, kept=100),
     ours=timed(40.0),
     ours_dense=timed(162.0),
+    ours_direct=timed(162.0),
     dense_peers={"torch": timed(200.0, quiet=False), "onnxruntime": timed(160.0)},
     sparse_peers={"deepsparse_sparse": Outcome(skipped="it is not installed")},
     layers=(),

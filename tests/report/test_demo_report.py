@@ -47,6 +47,7 @@ def result(rng) -> DemoResult:
         operations=Operations(dense=80, kept=10),
         ours=outcome(10.0),
         ours_dense=outcome(70.0),
+        ours_direct=outcome(70.0),
         dense_peers={"onnxruntime": outcome(60.0, quiet=False), "torch": outcome(90.0)},
         sparse_peers={},
         layers=layers,
