@@ -23,7 +23,7 @@ def test_a_layer_is_compared_with_its_dense_form_and_a_peer():
     assert all(error < 1e-5 for error in table["errors"].values())
     assert table["operations"]["reduction"] == pytest.approx(9)  # 4 of 9 entries, 4 of 16 channels
     (layer,) = table["layers"]
-    assert (layer["name"], layer["form"]) == ("conv", "sparse")
+    assert (layer["name"], layer["form"]) == ("conv", "sparse direct")
     assert layer["realised"] == pytest.approx(layer["dense_ms"] / layer["ms"] / layer["rate"])
     assert table["plan"] == "pattern8x-b8"
     assert said[0] == "pruning conv:16x24x3x10"
