@@ -1,8 +1,11 @@
 """A process that builds and runs candidates, for they may hang, crash or eat all memory: it is
 thrown away then."""
 
-import multiprocessing
+import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -59,8 +62,7 @@ class Worker:
                 doing, limit = said, self._limit
             return said
         except (EOFError, OSError):
-            self._process.join()
-            code = -self._process.exitcode
+            code = -self._process.wait()
         self.close()
         if code == signal.SIGALRM:
             return Measured(failure=f"it {doing} longer than {limit:.0f} s")
@@ -69,7 +71,7 @@ class Worker:
     def close(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.join()
+            self._process.wait()
             self._pipe.close()
             self._process = self._pipe = None
 
@@ -80,14 +82,19 @@ class Worker:
         self.close()
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        task, target = self._task, self._target
-        data = (task.arguments, task.outputs, self._truth)
-        how = (dict(target.tvm), target.threads, self._limit)
-        self._process = context.Process(target=_serve, args=(theirs, data, how), daemon=True)
-        self._process.start()
+        """A program of its own: multiprocessing would run the user's script a second time in it."""
+        ours, theirs = socket.socketpair()
+        number = theirs.fileno()
+        command = [sys.executable, "-c", f"from {__name__} import serve; serve({number})"]
+        path = os.pathsep.join(filter(None, sys.path))
+        self._process = subprocess.Popen(
+            command, pass_fds=[number], env={**os.environ, "PYTHONPATH": path}
+        )
         theirs.close()
+        self._pipe = Connection(ours.detach())
+        task, target = self._task, self._target
+        self._pipe.send(((task.arguments, task.outputs, self._truth), dict(target.tvm)))
+        self._pipe.send((target.threads, self._limit))
         if not self._pipe.poll(120) or self._pipe.recv() != "ready":
             raise RuntimeError("the process that measures candidates did not start")
 
@@ -96,15 +103,14 @@ def _signal(code: int) -> str:
     return signal.Signals(code).name if code in iter(signal.Signals) else f"exit code {-code}"
 
 
-def _serve(
-    pipe: Connection,
-    data: tuple[tuple[np.ndarray, ...], int, tuple[np.ndarray, np.ndarray]],
-    how: tuple[dict[str, object], int, float],
-) -> None:
+def serve(number: int) -> None:
+    """Measure what comes in through the socket with this file number, until its other end closes."""
+    pipe = Connection(number)
     from ..runtime.artifact import aligned
     from ..runtime.threads import use_threads
 
-    (arguments, outputs, (places, values)), (target, threads, limit) = data, how
+    (arguments, outputs, (places, values)), target = pipe.recv()
+    threads, limit = pipe.recv()
     use_threads(threads)
     tensors = []
     for array in (*arguments, np.zeros(outputs, np.float32)):
