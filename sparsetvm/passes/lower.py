@@ -30,9 +30,14 @@ EVERY_PIXEL = ((0, 0, 0),)
 
 @dataclass(frozen=True)
 class Lowered(Imported):
-    """A program of kernels; `kernels` are those that still have to be scheduled, by function."""
+    """A program of kernels.
+
+    kernels   those that still have to be scheduled, by function
+    forms     each layer's
+    """
 
     kernels: dict[str, GatherGemm | Winograd]
+    forms: Mapping[str, Form]
 
 
 def lower(
@@ -55,7 +60,7 @@ def lower(
     layout = Layout(target.lanes)
     for step in steps:
         step.place(layout)
-    return _Emission(program, layout, target).run(steps)
+    return _Emission(program, layout, target).run(steps, forms)
 
 
 def _steps(module, layers: dict[str, Layer], forms: Mapping[str, Form]) -> list[Step]:
@@ -92,7 +97,7 @@ class _Emission:
         self._kernels: dict[object, object] = {}
         self._shapes: dict[str, GatherGemm | Winograd] = {}
 
-    def run(self, steps: list[Step]) -> Lowered:
+    def run(self, steps: list[Step], forms: Mapping[str, Form]) -> Lowered:
         inputs = [relax.Var(var.name, var.ty) for var in self._main.inputs]
         self._plain = {var.name: var for var in inputs}
         self._named = {
@@ -112,6 +117,7 @@ class _Emission:
             inputs=self._program.inputs,
             source=self._program.source,
             kernels=self._shapes,
+            forms=forms,
         )
 
     # what steps ask for

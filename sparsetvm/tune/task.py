@@ -10,6 +10,7 @@ from ..kernels import reference
 from ..kernels.gather_gemm import GatherGemm
 from ..kernels.margins import MARGINS
 from ..kernels.winograd import Winograd
+from ..passes.form import Form
 from ..passes.lower import Lowered
 from ..passes.schedule import KERNEL
 
@@ -22,6 +23,7 @@ class Task:
     """One kernel.
 
     layers     the layers that call it
+    form       theirs
     module     it alone and unscheduled, as "main": the workload
     kernel     its shape
     arguments  all but its output: a layer's packed constants, random activations
@@ -29,6 +31,7 @@ class Task:
     """
 
     layers: tuple[str, ...]
+    form: Form
     module: tvm.IRModule
     kernel: GatherGemm | Winograd
     arguments: tuple[np.ndarray, ...]
@@ -37,7 +40,7 @@ class Task:
     @property
     def name(self) -> str:
         more = f" and {len(self.layers) - 1} more" if len(self.layers) > 1 else ""
-        return f"{self.layers[0]}{more}"
+        return f"{self.layers[0]}{more}, {self.form}"
 
     @property
     def operations(self) -> int:
@@ -69,7 +72,8 @@ def tasks_of(program: Lowered) -> tuple[Task, ...]:
             owners = tuple(names[call.args[1][1]].rpartition(".")[0] for call in callers)
             outputs = int(callers[0].ty.shape[0])
             module = workload(program.module[function])
-            tasks.append(Task(owners, module, kernel, arguments, outputs))
+            form = program.forms[owners[0]]
+            tasks.append(Task(owners, form, module, kernel, arguments, outputs))
     return tuple(tasks)
 
 
