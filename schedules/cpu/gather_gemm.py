@@ -152,5 +152,5 @@ def _neighbourhood(sch, tile: Tile, lanes: int) -> float:
     seen = min(lines, tile.lines + 2) * min(vectors, tile.vectors + 2) / (lines * vectors)
     if lines == 1:
         seen = min(1, 3 * tile.vectors / vectors)
-    x, *_ = sch.mod["main"].params
+    _, x, _ = buffers_read(sch, sch.get_sblock("gather_gemm"))
     return 4 * size(x) * seen

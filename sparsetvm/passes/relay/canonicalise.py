@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from ..._tvm import relay, tvm
 from ...errors import ModelError
+from .fold_constants import FoldConstants
 from .layer import layer_calls
 from .names import layer_names, with_names
 
@@ -47,9 +48,9 @@ _FOLD = tvm.transform.Sequential(
         relay.transform.InferType(),
         relay.transform.CanonicalizeOps(),  # bias_add becomes add, which scales fold through
         relay.transform.SimplifyInference(),
-        relay.transform.FoldConstant(),
+        FoldConstants(),
         relay.transform.FoldScaleAxis(),
-        relay.transform.FoldConstant(),
+        FoldConstants(),
         relay.transform.InferType(),
     ]
 )

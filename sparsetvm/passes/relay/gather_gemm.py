@@ -50,12 +50,18 @@ def _compute(target: Target, attrs: tvm.ir.Attrs, inputs: list, out_type) -> lis
     config = tvm.transform.PassContext.current().config
     if config.get("relay.backend.tir_converter", "default") != CONVERTER:
         kernel = by_default(kernel, shape.facts["kind"], target)
+    buffers = [
+        tirx.decl_buffer(tensor.shape, tensor.dtype, name)
+        for name, tensor in zip(ARGUMENTS, inputs, strict=True)
+    ]
+    result = tirx.decl_buffer([place.dest.length], "float32", "y")
     flat = te.extern(
-        [(place.dest.length,)],
+        [result.shape],
         inputs,
         lambda ins, outs: with_buffers(kernel, [*ins, *outs]),
         name="gather_gemm",
-        dtype="float32",
+        in_buffers=buffers,
+        out_buffers=[result],
         attrs={_MARK: layer.name},
     )
     return [te.compute(out_type.shape, lambda *i: flat[place.output(i)], "to_plain", INJECTIVE)]
@@ -73,6 +79,10 @@ def _strategy(attrs, inputs, out_type, target):
 
 @tvm.register_func(f"relay.backend.tir_converter.{CONVERTER}")
 def _convert(tensors: list, constants: list) -> tirx.PrimFunc | None:
+    """TE as TensorIR; None for what is neither plain loops nor ours, which TE then schedules."""
+    plain = tvm.get_global_func("relay.backend.tir_converter.default")(tensors, constants)
+    if plain is not None:
+        return plain
     convert = tvm.get_global_func("relay.backend.tir_converter.allow_extern")
     function = convert(tensors, constants)
     return None if function is None else without_wrappers(function, _MARK)

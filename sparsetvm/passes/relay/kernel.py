@@ -24,15 +24,17 @@ def layer_kernel(place: Place, shape: GatherGemm, structure: str) -> tirx.PrimFu
     convert = flat.from_plain(place.source, place.x.channels, size, stride, place.phases)
     compute = gather_gemm(shape)
     x, _ = _buffers(convert)
-    x_flat, *others = _buffers(compute)
-    convert = _block("to_flat", _root(with_buffers(convert, [x, x_flat])).body, [x], [x_flat])
+    x_flat, *others, y = _buffers(compute)
+    body = _root(with_buffers(convert, [x, x_flat])).body
+    convert = _block("to_flat", body, [x], [x_flat])
     root = _root(compute.body)
-    body = tirx.SeqStmt([convert, root.body])
-    params = [tirx.Var(buffer.name, "handle") for buffer in (x, *others)]
+    # a scope of its own: who reads y outside cannot know that all of it is written
+    run = _block("layer", root.body, [x_flat, *others], [y], root.alloc_buffers)
+    params = [tirx.Var(buffer.name, "handle") for buffer in (x, *others, y)]
     joined = tirx.PrimFunc(
         params,
-        _block("root", body, alloc=[x_flat, *root.alloc_buffers]),
-        buffer_map=dict(zip(params, (x, *others), strict=True)),
+        _block("root", tirx.SeqStmt([convert, run]), alloc=[x_flat]),
+        buffer_map=dict(zip(params, (x, *others, y), strict=True)),
         attrs=compute.attrs,
     )
     sch = tirx.Schedule(joined)
@@ -73,9 +75,9 @@ def with_buffers(function: tirx.PrimFunc, buffers: Sequence[tirx.Buffer]) -> tir
     return tirx.stmt_functor.ir_transform(function.body, None, replace, kinds)
 
 
-def without_wrappers(function: tirx.PrimFunc, mark: str) -> tirx.PrimFunc:
+def without_wrappers(function: tirx.PrimFunc, mark: str) -> tirx.PrimFunc | None:
     """`function`, what TE wrote of a graph with kernels in it: each kernel stands in a block
-    annotated with `mark`, and comes out of it.
+    annotated with `mark`, and comes out of it. None: there is no kernel in it.
 
     with T.block("gather_gemm"):                        # mark
         with T.block("root"):                           x_flat = T.alloc_buffer(...)
@@ -83,17 +85,19 @@ def without_wrappers(function: tirx.PrimFunc, mark: str) -> tirx.PrimFunc:
             for ...: ...
     """
     outer = _root(function.body)
-    alloc = list(outer.alloc_buffers)
+    inside: list[tirx.Buffer] = []
 
     def unwrap(realize: tirx.BlockRealize) -> tirx.Stmt | None:
         if mark not in realize.block.annotations:
             return None
         inner = _root(realize.block.body)
-        alloc.extend(inner.alloc_buffers)
+        inside.extend(inner.alloc_buffers)
         return inner.body
 
     body = tirx.stmt_functor.ir_transform(outer.body, None, unwrap, ["tir.BlockRealize"])
-    return function.with_body(_block("root", body, alloc=alloc))
+    if not inside:
+        return None
+    return function.with_body(_block("root", body, alloc=[*outer.alloc_buffers, *inside]))
 
 
 _WITHOUT_BLOCKS = tvm.transform.Sequential(
