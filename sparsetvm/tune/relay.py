@@ -1,13 +1,18 @@
 """Tune a Relay net inside TVM 0.19: MetaSchedule with XGBoost over our schedules and over TVM's."""
 
+import importlib
 import logging
+import sys
 import tempfile
+import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tvm import meta_schedule as ms
+from tvm.meta_schedule.utils import derived_object
+from tvm.tir.analysis import estimate_tir_flops
 
 from .._tvm import as_schedule, relay, tirx, tvm
 from ..errors import TargetError
@@ -44,6 +49,7 @@ def tune(
     database = _open(folder)
     tables = index_tables(module)
     tasks = ms.relay_integration.extract_tasks(module, target, {}, pass_config=CONFIG)
+    tasks = [task for task in tasks if estimate_tir_flops(task.dispatched[0])]  # some only move data
     for number, task in enumerate(tasks, 1):
         (kernel,) = task.dispatched
         known = _known(database, kernel)
@@ -136,7 +142,8 @@ class _Search:
     runner: ms.runner.PyRunner
 
     def run(self, trials: int, seed: int) -> None:
-        builder = ms.builder.LocalBuilder(max_workers=1, f_build=_build)
+        _leave_out_tensor_intrinsics()
+        builder = _Builder()
         is_sparse = sparse_kind(tirx.Schedule(self.kernel)) is not None
         if is_sparse and not _known(self.database, self.kernel):
             self._measure_default(builder)
@@ -168,7 +175,6 @@ class _Search:
                 cost_model=ms.cost_model.XGBModel(num_warmup_samples=BATCH, num_tuning_cores=1),
                 measure_callbacks=[
                     ms.measure_callback.AddToDatabase(),
-                    ms.measure_callback.RemoveBuildArtifact(),
                     ms.measure_callback.UpdateCostModel(),
                 ],
             )
@@ -233,10 +239,42 @@ class _Fill:
         return [[tvm.nd.array(array, device) for array in arrays] for _ in range(repeats)]
 
 
-def _build(module: tvm.IRModule, target: tvm.target.Target, _params) -> tvm.runtime.Module:
-    module = tirx.transform.RemoveWeightLayoutRewriteBlock(skip_ndarray_rewrite=True)(module)
-    with tvm.transform.PassContext(config={"tir.disable_cse_tir": True}):
-        return tvm.build(module, target=target)
+@derived_object
+class _Builder(ms.builder.PyBuilder):
+    """Compiles in this process: TVM's own builder starts one for each candidate, for seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory(prefix="sparsetvm-tune-")
+        self._count = 0
+
+    def build(self, inputs):
+        results = []
+        for candidate in inputs:
+            path, failure = None, None
+            try:
+                path = self._library(candidate.mod, candidate.target)
+            except Exception as err:  # an illegal choice is counted, not a crash
+                failure = str(err).strip().splitlines()[-1]
+            results.append(ms.builder.BuilderResult(path, failure))
+        return results
+
+    def _library(self, module: tvm.IRModule, target: tvm.target.Target) -> str:
+        self._count += 1
+        path = f"{self._folder.name}/{self._count}.so"
+        module = tirx.transform.RemoveWeightLayoutRewriteBlock(skip_ndarray_rewrite=True)(module)
+        with tvm.transform.PassContext(config={"tir.disable_cse_tir": True}):
+            tvm.build(module, target=target).export_library(path)
+        return path
+
+
+def _leave_out_tensor_intrinsics() -> None:
+    """MetaSchedule imports them all, which takes 18 s; of a CPU's there are two."""
+    name = "tvm.tir.tensor_intrin"
+    if name not in sys.modules:
+        package = sys.modules[name] = tirx.tensor_intrin = types.ModuleType(name)
+        package.__path__ = [str(Path(tirx.__file__).parent / "tensor_intrin")]
+        importlib.import_module(f"{name}.x86")
 
 
 def _blocks_after(sch: tirx.Schedule, name: str) -> list:
