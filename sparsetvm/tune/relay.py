@@ -155,7 +155,10 @@ class _Search:
             target=self.target,
             space_generator=self._space() if is_sparse else "post-order-apply",
             search_strategy=ms.search_strategy.EvolutionarySearch(
-                population_size=64, init_measured_ratio=0.2, init_min_unmeasured=BATCH
+                population_size=64,
+                init_measured_ratio=0.2,
+                init_min_unmeasured=BATCH,
+                genetic_num_iters=2,
             ),
             task_name=self.name,
             logger=logging.getLogger("tvm.meta_schedule"),

@@ -34,9 +34,11 @@ def layer_calls(function: relay.Function) -> list[relay.Call]:
 def kind_of(call: relay.Call) -> str:
     """conv2d, linear, …; a depthwise convolution is depthwise2d."""
     kind = KIND_OF[call.op.name]
-    if kind != "linear" and 1 < int(call.attrs.groups) == shape_of(call.args[0])[1]:
-        kind = kind.replace("conv", "depthwise")
-    return kind
+    if kind == "linear":
+        return kind
+    (_, channels, *_), (filters, *_) = map(shape_of, call.args)
+    is_depthwise = 1 < int(call.attrs.groups) == channels == filters
+    return kind.replace("conv", "depthwise") if is_depthwise else kind
 
 
 def shape_of(expr: relay.Expr) -> tuple[int, ...]:
@@ -52,18 +54,24 @@ def why_not(call: relay.Call) -> str | None:
     dtypes = {ty.dtype for ty in types} - {"float32"}
     if dtypes:
         return f"it computes in {dtypes.pop()}; convert the net to float32"
+    if reason := wrong_layout(call):
+        return reason
+    groups = 1 if kind_of(call) == "linear" else int(call.attrs.groups)
+    return f"it has {groups} groups; leave it dense in the plan" if groups > 1 else None
+
+
+def wrong_layout(call: relay.Call) -> str | None:
+    """Why a layer's tensors lie in no way that we read, with the next step; None: they do."""
     kind = KIND_OF[call.op.name]
     if kind == "linear":
         return None
     axes = {"conv1d": "W", "conv2d": "HW", "conv3d": "DHW"}[kind]
     attrs, wanted = call.attrs, (f"NC{axes}", f"OI{axes}")
     layout = (attrs.data_layout, attrs.kernel_layout)
-    if layout != wanted or attrs.out_layout not in ("", wanted[0]):
-        step = f'relay.transform.ConvertLayout({{"{call.op.name}": ["{wanted[0]}", "default"]}})'
-        return f"its layout is {', '.join(layout)}, not {', '.join(wanted)}; run {step} before"
-    if int(attrs.groups) != 1:
-        return f"it has {attrs.groups} groups; leave it dense in the plan"
-    return None
+    if layout == wanted and attrs.out_layout in ("", wanted[0]):
+        return None
+    step = f'relay.transform.ConvertLayout({{"{call.op.name}": ["{wanted[0]}", "default"]}})'
+    return f"its layout is {', '.join(layout)}, not {', '.join(wanted)}; run {step} before"
 
 
 def read_layer(call: relay.Call, weight: np.ndarray, name: str, structure: Structure) -> Layer:
@@ -71,8 +79,8 @@ def read_layer(call: relay.Call, weight: np.ndarray, name: str, structure: Struc
     kind, kernel = kind_of(call), weight.shape[2:]
     stride, dilation, padding = (), (), ()
     if kernel:
-        stride, dilation = _numbers(call.attrs.strides), _numbers(call.attrs.dilation)
-        padding = _sides(_numbers(call.attrs.padding), len(kernel))
+        stride, dilation = numbers(call.attrs.strides), numbers(call.attrs.dilation)
+        padding = sides(numbers(call.attrs.padding), len(kernel))
     return Layer(
         name=name,
         kind=kind,
@@ -116,7 +124,7 @@ def layer_attrs(layer: Layer) -> tvm.ir.Attrs:
 
 def layer_of_attrs(attrs: tvm.ir.Attrs) -> Layer:
     """The record that `layer_attrs` wrote."""
-    sides, name = _numbers(attrs["padding"]), str(attrs["name"])
+    sides, name = numbers(attrs["padding"]), str(attrs["name"])
     return Layer(
         name=name,
         kind=str(attrs["kind"]),
@@ -126,18 +134,18 @@ def layer_of_attrs(attrs: tvm.ir.Attrs) -> Layer:
         epilogue=(),
         structure=read_structure(str(attrs["structure"])),
         parameters=int(attrs["parameters"]),
-        **{key: _numbers(attrs[key]) for key in _NUMBERS},
+        **{key: numbers(attrs[key]) for key in _NUMBERS},
     )
 
 
 _NUMBERS = ("input_shape", "output_shape", "weight_shape", "kernel", "stride", "dilation")
 
 
-def _numbers(values: Sequence) -> tuple[int, ...]:
+def numbers(values: Sequence) -> tuple[int, ...]:
     return tuple(int(n) for n in values)
 
 
-def _sides(padding: tuple[int, ...], rank: int) -> tuple[tuple[int, int], ...]:
+def sides(padding: tuple[int, ...], rank: int) -> tuple[tuple[int, int], ...]:
     """Relay's 1, rank or 2 * rank numbers as (before, after) along each axis."""
     if len(padding) == 1:
         padding *= rank
