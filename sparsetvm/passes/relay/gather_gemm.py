@@ -49,7 +49,7 @@ def _compute(target: Target, attrs: tvm.ir.Attrs, inputs: list, out_type) -> lis
     kernel = layer_kernel(place, shape, str(layer.structure))
     config = tvm.transform.PassContext.current().config
     if config.get("relay.backend.tir_converter", "default") != CONVERTER:
-        kernel = by_default(kernel, shape.facts["kind"], target)
+        kernel = by_default(kernel, shape.kind, target)
     buffers = [
         tirx.decl_buffer(tensor.shape, tensor.dtype, name)
         for name, tensor in zip(ARGUMENTS, inputs, strict=True)

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from ..._tvm import as_schedule, tirx, tvm
-from ...kernels import flat
 from ...kernels.gather_gemm import GatherGemm, gather_gemm
 from ...schedules import find
 from ...schedules.pick import Default
 from ...targets.target import Target
 from .place import Place
+from .to_flat import to_flat
 
 
 def layer_kernel(place: Place, shape: GatherGemm, structure: str) -> tirx.PrimFunc:
@@ -20,8 +20,7 @@ def layer_kernel(place: Place, shape: GatherGemm, structure: str) -> tirx.PrimFu
     x is the plain input as one row; the others are as in kernels/gather_gemm.py. The block says
     what it computes: T.block_attr({"sparsity": {"kind": "gather_gemm", ...}, "structure": ...}).
     """
-    size, stride = place.x.size, place.window.stride
-    convert = flat.from_plain(place.source, place.x.channels, size, stride, place.phases)
+    convert = to_flat(place)
     compute = gather_gemm(shape)
     x, _ = _buffers(convert)
     x_flat, *others, y = _buffers(compute)
@@ -38,7 +37,7 @@ def layer_kernel(place: Place, shape: GatherGemm, structure: str) -> tirx.PrimFu
         attrs=compute.attrs,
     )
     sch = tirx.Schedule(joined)
-    sch.annotate(sch.get_block(shape.facts["kind"]), "structure", structure)
+    sch.annotate(sch.get_block(shape.kind), "structure", structure)
     return sch.mod["main"].without_attr("global_symbol")
 
 
