@@ -28,35 +28,31 @@ log = logging.getLogger(__name__)
 BATCH = 8
 """Candidates measured between two looks at the cost model."""
 
-CONFIG = {
-    "relay.backend.use_meta_schedule": True,
-    "relay.backend.tir_converter": CONVERTER,
-    "tir.disable_cse_tir": True,  # LLVM 22 refuses 0.19's debug info of vectors in variables
-}
-"""What PassContext needs for a build that takes schedules from a database."""
-
-
 def tune(
-    module: tvm.IRModule, target: tvm.target.Target, folder: str | Path, trials: int, seed: int = 0
+    module: tvm.IRModule,
+    target: tvm.target.Target,
+    folder: str | Path,
+    trials: int,
+    seed: int = 0,
+    whole: bool = False,
 ) -> None:
-    """Search schedules for every kernel of `module`, after our passes or without them.
+    """Search schedules for the sparse layers of a lowered module, `trials` candidates for each
+    distinct kernel, its default schedule first.
 
-    `trials` candidates each, the default schedule of a sparse one first. The records lie in
-    `folder`; the same call again adds what is missing.
+    The records lie in `folder`; the same call again adds what is missing. `whole` is for TVM's own
+    kernels too, which few trials make no faster than TOPI does.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    database = _open(folder)
-    tables = index_tables(module)
-    tasks = ms.relay_integration.extract_tasks(module, target, {}, pass_config=CONFIG)
-    tasks = [task for task in tasks if estimate_tir_flops(task.dispatched[0])]  # some only move data
-    for number, task in enumerate(tasks, 1):
-        (kernel,) = task.dispatched
+    database, tables = _open(folder), index_tables(module)
+    tasks = ms.relay_integration.extract_tasks(module, target, {}, pass_config=_config(whole))
+    kernels = {task.task_name: task.dispatched[0] for task in tasks if _is_wanted(task, whole)}
+    for number, (name, kernel) in enumerate(kernels.items(), 1):
         known = _known(database, kernel)
-        log.info("%d of %d: %s, %d candidates known", number, len(tasks), task.task_name, known)
+        log.info("%d of %d: %s, %d candidates known", number, len(kernels), name, known)
         if known < trials:
             runner = _runner(kernel, tables)
-            search = _Search(task.task_name, kernel, target, database, runner)
+            search = _Search(name, kernel, target, database, runner)
             search.run(trials - known, seed + known)
 
 
@@ -65,14 +61,32 @@ def build(
     target: tvm.target.Target,
     folder: str | Path,
     params: Mapping[str, tvm.nd.NDArray] | None = None,
+    whole: bool = False,
 ):
     """relay.build with the best schedules known in `folder`; sparse layers without one get their
-    default schedule, others TVM's."""
+    default schedule, others TVM's. `whole` is as it was for `tune`."""
     known = ms.database.OrderedUnionDatabase(
         _open(Path(folder)), ms.database.ScheduleFnDatabase(lambda sch: _by_default(sch, target))
     )
-    with target, known, tvm.transform.PassContext(opt_level=3, config=CONFIG):
+    with target, known, tvm.transform.PassContext(opt_level=3, config=_config(whole)):
         return relay.build(module, target, params=dict(params or {}))
+
+
+def _config(whole: bool) -> dict[str, object]:
+    """What PassContext needs where schedules come from a database."""
+    return {
+        "relay.backend.use_meta_schedule": whole,
+        "relay.backend.tir_converter": CONVERTER,
+        "tir.disable_cse_tir": True,  # LLVM 22 refuses 0.19's debug info of vectors in variables
+    }
+
+
+def _is_wanted(task: ms.ExtractedTask, whole: bool) -> bool:
+    """Kernels that only move data are left out."""
+    (kernel,) = task.dispatched
+    if whole:
+        return estimate_tir_flops(kernel) > 0
+    return sparse_kind(tirx.Schedule(kernel)) is not None
 
 
 def schedule(sch: tirx.Schedule, pick: Pick) -> None:

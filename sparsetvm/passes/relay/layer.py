@@ -34,10 +34,10 @@ def layer_calls(function: relay.Function) -> list[relay.Call]:
 def kind_of(call: relay.Call) -> str:
     """conv2d, linear, …; a depthwise convolution is depthwise2d."""
     kind = KIND_OF[call.op.name]
-    if kind == "linear":
+    if kind == "linear" or int(call.attrs.groups) == 1:
         return kind
-    (_, channels, *_), (filters, *_) = map(shape_of, call.args)
-    is_depthwise = 1 < int(call.attrs.groups) == channels == filters
+    channels, filters = shape_of(call.args[0])[1], shape_of(call.args[1])[0]
+    is_depthwise = int(call.attrs.groups) == channels == filters
     return kind.replace("conv", "depthwise") if is_depthwise else kind
 
 
