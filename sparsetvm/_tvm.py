@@ -98,5 +98,7 @@ def __getattr__(name: str) -> object:
     if name in ("relax", "s_tir"):
         raise TargetError(f"TVM {_version} has no {name} as it is needed here; {INSTALL}")
     if name in ("relay", "as_schedule"):
-        raise TargetError(f"TVM {_version} has no Relay; in an environment of its own: {INSTALL_RELAY}")
+        raise TargetError(
+            f"TVM {_version} has no Relay; in an environment of its own: {INSTALL_RELAY}"
+        )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -50,9 +50,7 @@ def dense(x: relay.Expr, weight: np.ndarray, name: str = "fc") -> relay.Call:
 
 
 def module_of(*inputs: relay.Var, body: relay.Expr) -> tvm.IRModule:
-    return relay.transform.InferType()(
-        tvm.IRModule.from_expr(relay.Function(list(inputs), body))
-    )
+    return relay.transform.InferType()(tvm.IRModule.from_expr(relay.Function(list(inputs), body)))
 
 
 def _span(name: str) -> tvm.ir.Span:

@@ -16,9 +16,7 @@ from sparsetvm.passes.relay.mark import marked
 from sparsetvm.sparsity import Connectivity, Dense, PatternConnectivity
 
 STRUCTURE = PatternConnectivity(entries=4, patterns=8, connectivity=2, group=4)
-PLAN = st.Plan.uniform(
-    "pattern+connectivity", entries=4, patterns=8, connectivity=2, group=4
-)
+PLAN = st.Plan.uniform("pattern+connectivity", entries=4, patterns=8, connectivity=2, group=4)
 
 
 @pytest.fixture

@@ -83,7 +83,9 @@ def check(graph: Graph, known: Mapping[str, Any]) -> None:
         if node.op not in OPERATORS:
             raise ModelError(f"{node.name}: operator {node.op!r} is none of the neutral graph's")
         if set(node.attrs) != set(OPERATORS[node.op]):
-            raise ModelError(f"{node.name}: {node.op} has {', '.join(OPERATORS[node.op]) or 'none'}")
+            raise ModelError(
+                f"{node.name}: {node.op} has {', '.join(OPERATORS[node.op]) or 'none'}"
+            )
         for name in node.inputs:
             if name not in seen:
                 raise ModelError(f"{node.name} reads {name}, which is not computed before")

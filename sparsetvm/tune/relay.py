@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 BATCH = 8
 """Candidates measured between two looks at the cost model."""
 
+
 def tune(
     module: tvm.IRModule,
     target: tvm.target.Target,
@@ -202,7 +203,9 @@ class _Search:
         arguments = ms.arg_info.ArgInfo.from_entry_func(self.kernel, remove_preproc=True)
         (built,) = builder.build([ms.builder.BuilderInput(sch.mod, self.target)])
         if built.error_msg:
-            raise TargetError(f"{self.name}: its default schedule does not build: {built.error_msg}")
+            raise TargetError(
+                f"{self.name}: its default schedule does not build: {built.error_msg}"
+            )
         (run,) = self.runner.run([ms.runner.RunnerInput(built.artifact_path, "cpu", arguments)])
         result = run.result()
         if result.error_msg:

@@ -239,9 +239,7 @@ _SAME = "add subtract multiply divide maximum minimum exp negative sigmoid sqrt 
 _OPERATORS: dict[str, Callable[[relay.Call], tuple[str, dict]]] = {
     **{name: _plain(name) for name in _SAME},
     "nn.relu": _plain("relu"),
-    **dict.fromkeys(
-        ("reshape", "squeeze", "expand_dims", "nn.batch_flatten"), _plain("reshape")
-    ),
+    **dict.fromkeys(("reshape", "squeeze", "expand_dims", "nn.batch_flatten"), _plain("reshape")),
     **{f"nn.max_pool{rank}d": _pool("max_pool") for rank in (1, 2, 3)},
     **{f"nn.avg_pool{rank}d": _pool("avg_pool", "count_padding") for rank in (1, 2, 3)},
     **{f"nn.adaptive_avg_pool{rank}d": _adaptive for rank in (1, 2, 3)},

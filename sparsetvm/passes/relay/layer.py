@@ -10,7 +10,12 @@ from ...ir.file import structure_from_dict, structure_to_dict
 from ...ir.layer import Layer, count_parameters
 from ...sparsity import Structure
 
-KIND_OF = {"nn.conv1d": "conv1d", "nn.conv2d": "conv2d", "nn.conv3d": "conv3d", "nn.dense": "linear"}
+KIND_OF = {
+    "nn.conv1d": "conv1d",
+    "nn.conv2d": "conv2d",
+    "nn.conv3d": "conv3d",
+    "nn.dense": "linear",
+}
 
 
 def operator_name(expr: relay.Expr) -> str:
