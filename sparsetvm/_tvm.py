@@ -58,7 +58,7 @@ from tvm import te  # noqa: E402
 from tvm.script.ir_builder import IRBuilder  # noqa: E402
 
 if IS_RELAY:
-    from tvm import relay, tir as tirx
+    from tvm import tir as tirx
     from tvm.script.ir_builder import tir as _T
 
     s_tir = tirx
@@ -82,7 +82,7 @@ if IS_RELAY:
         return region.buffer
 
 else:
-    from tvm import relax, s_tir, tirx
+    from tvm import tirx
     from tvm.script.ir_builder import tirx as T
 
     def buffer_of(region: tvm.ir.TensorRegion) -> tvm.ir.Expr:

@@ -1,4 +1,4 @@
-"""The nets of these tests, as short torch definitions: VGG-11-bn and ResNet-18; and a pruned one."""
+"""Nets of these tests, as short torch definitions: VGG-11-bn and ResNet-18."""
 
 import torch
 from torch import nn

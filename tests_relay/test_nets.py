@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import nets
+import numpy as np
 import pytest
 import torch
 import tvm

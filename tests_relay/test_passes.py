@@ -221,7 +221,7 @@ def test_zeros_that_do_not_follow_the_plan_are_an_error_with_the_layers_name(x, 
 
 def test_a_plan_for_layers_that_are_not_there_is_an_error(x, weight):
     plan = st.Plan.from_dict({"layers": [{"match": "fetures.*", "structure": "dense"}]})
-    with pytest.raises(PlanError, match="did you mean 'features.3'"):
+    with pytest.raises(PlanError, match=r"did you mean 'features\.3'"):
         sparse.MarkSparsity(plan)(module_of(x, body=conv(x, weight, "features.3")))
 
 

@@ -36,7 +36,7 @@ def detect(weight: np.ndarray) -> Structure:
 
 def _candidates(packed: Packed) -> list[Structure]:
     """What the zeros may follow, the more special first; the last one allows any columns."""
-    filters, channels, *kernel = packed.shape
+    _, channels, *kernel = packed.shape
     group = packed.group
     support = np.zeros((packed.groups, channels, int(np.prod(kernel))), bool)
     np.put_along_axis(support.reshape(packed.groups, -1), packed.columns[:, 0], True, axis=1)

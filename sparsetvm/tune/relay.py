@@ -235,7 +235,7 @@ def _runner(kernel: tvm.IRModule, tables: Tables) -> ms.runner.PyRunner:
     fill = None
     if sparse_kind(sch) is not None:
         values, x, *_ = buffers_read(sch, sch.get_block("gather_gemm"))
-        fill = _Fill(tables[_shape(values), *_shape(x)])
+        fill = _Fill(tables[_shape(values), _shape(x)[0]])
     return ms.runner.LocalRunner(
         timeout_sec=30,
         evaluator_config=ms.runner.EvaluatorConfig(number=3, repeat=3, min_repeat_ms=10),

@@ -45,13 +45,19 @@ NODES = {
     "mean": (node("mean", (1, 4), axes=[2, 3], keep=False), lambda x, w, y: x.mean((2, 3))),
     "clip": (node("clip", low=0.0, high=0.5), lambda x, w, y: x.clip(0, 0.5)),
     "softmax": (node("softmax", axis=1), lambda x, w, y: x.softmax(1)),
-    "concat": (node("concat", (1, 8, 5, 6), ("x", "y"), axis=1), lambda x, w, y: torch.cat((x, y), 1)),
+    "concat": (
+        node("concat", (1, 8, 5, 6), ("x", "y"), axis=1),
+        lambda x, w, y: torch.cat((x, y), 1),
+    ),
     "pad": (
         node("pad", (1, 4, 5, 9), before=[0, 0, 0, 1], after=[0, 0, 0, 2], value=0.5),
         lambda x, w, y: functional.pad(x, (1, 2), value=0.5),
     ),
     "reshape": (node("reshape", (4, 30)), lambda x, w, y: x.reshape(4, 30)),
-    "transpose": (node("transpose", (1, 5, 6, 4), axes=[0, 2, 3, 1]), lambda x, w, y: x.permute(0, 2, 3, 1)),
+    "transpose": (
+        node("transpose", (1, 5, 6, 4), axes=[0, 2, 3, 1]),
+        lambda x, w, y: x.permute(0, 2, 3, 1),
+    ),
     "relu": (node("relu"), lambda x, w, y: x.relu()),
     "negative": (node("negative"), lambda x, w, y: -x),
     **{

@@ -1,4 +1,4 @@
-"""python -m sparsetvm.passes.relay export: a Relay net as a file that the newer TVM's side takes."""
+"""python -m sparsetvm.passes.relay export: a Relay net as a file for the newer TVM's side."""
 
 import argparse
 import json

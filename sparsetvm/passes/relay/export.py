@@ -1,4 +1,4 @@
-"""Way out of Relay: a net as a LayerIR with a neutral graph, which the newer TVM's side compiles."""
+"""The way out of Relay: a LayerIR with a neutral graph, which the newer TVM's side compiles."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -28,7 +28,7 @@ _MARK = "sparsetvm.kernel"
 
 def target_of(target: tvm.target.Target) -> Target:
     """What relay.build compiles for, as our schedules see it."""
-    described = {"kind": "llvm", **{key: target.attrs[key] for key in target.attrs.keys()}}
+    described = {"kind": "llvm", **dict(target.attrs.items())}
     return of_llvm("cpu", described, int(described.get("num-cores", 1)), ("cpu",))
 
 

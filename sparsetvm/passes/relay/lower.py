@@ -10,7 +10,7 @@ from ...kernels.tile import lanes_for
 from ...targets import Target, resolve
 from .. import pack
 from . import gather_gemm
-from .layer import layer_attrs, operator_name
+from .layer import layer_attrs
 from .mark import Marked, marked
 from .place import Place
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..._tvm import relay, tvm
+from ..._tvm import relay
 from ...errors import ModelError, StructureError
 from ...ir.layer import Layer
-from ...sparsity import Dense, Plan, Structure, share_patterns
+from ...sparsity import Dense, Plan, Structure
 from ...sparsity.detect import detect
 from .layer import kind_of, read_layer, read_structure, why_not, write_structure
 from .names import layer_names
