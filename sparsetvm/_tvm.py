@@ -58,10 +58,9 @@ from tvm import te  # noqa: E402
 from tvm.script.ir_builder import IRBuilder  # noqa: E402
 
 if IS_RELAY:
-    from tvm import tir as tirx
+    from tvm import relay as relay, tir as tirx
     from tvm.script.ir_builder import tir as _T
 
-    s_tir = tirx
     T = Renamed(
         _T,
         sblock=_T.block,
@@ -82,7 +81,7 @@ if IS_RELAY:
         return region.buffer
 
 else:
-    from tvm import tirx
+    from tvm import relax as relax, s_tir as s_tir, tirx
     from tvm.script.ir_builder import tirx as T
 
     def buffer_of(region: tvm.ir.TensorRegion) -> tvm.ir.Expr:
