@@ -73,7 +73,7 @@ def test_what_was_measured_is_not_measured_again(net, folder, monkeypatch):
 def test_the_tables_are_those_of_the_layer(net):
     lowered, *_ = net
     ((key, (offset, row)),) = tuning.index_tables(lowered).items()
-    (groups, blocks, columns, filters), length = key
-    assert (offset.shape, row.shape) == ((groups, blocks, columns), (groups, filters))
+    (blocks, groups, columns, filters), length = key
+    assert (offset.shape, row.shape) == ((blocks, groups, columns), (groups, filters))
     assert 0 <= offset.min() and offset.max() < length
     assert len(np.unique(row)) == groups * filters

@@ -168,7 +168,7 @@ class _Search:
         context = ms.TuneContext(
             mod=self.kernel,
             target=self.target,
-            space_generator=self._space() if is_sparse else "post-order-apply",
+            space_generator=self._space(seed) if is_sparse else "post-order-apply",
             search_strategy=ms.search_strategy.EvolutionarySearch(
                 population_size=64,
                 init_measured_ratio=0.2,
@@ -216,9 +216,11 @@ class _Search:
         )
         self.database.commit_tuning_record(record)
 
-    def _space(self) -> ms.SpaceGenerator:
+    def _space(self, seed: int) -> ms.SpaceGenerator:
+        rng = np.random.default_rng(seed)
+
         def draw(sch: tirx.Schedule) -> tirx.Schedule:
-            schedule(sch, Sample(target_of(self.target)))
+            schedule(sch, Sample(target_of(self.target), rng))
             return sch
 
         return ms.space_generator.ScheduleFn(

@@ -42,10 +42,17 @@ def _compute(target: Target, attrs: tvm.ir.Attrs, inputs: list, out_type) -> lis
     """The kernel, then the plain output, which joins what Relay fuses behind it."""
     layer = layer_of_attrs(attrs)
     place = Place.of(layer)
-    groups, blocks, columns, filters = (int(n) for n in inputs[1].shape)
-    (lanes,) = (int(n) for n in inputs[5].shape)
-    sizes = groups, filters, blocks, columns, lanes, place.source.length, place.dest.length
-    shape = GatherGemm(*sizes, epilogue=())
+    blocks, groups, columns, filters = (int(n) for n in inputs[1].shape)
+    shape = GatherGemm(
+        groups=groups,
+        filters=filters,
+        blocks=blocks,
+        columns=columns,
+        lanes=int(inputs[5].shape[1]),
+        x_length=place.source.length,
+        y_length=place.dest.length,
+        epilogue=(),
+    )
     kernel = layer_kernel(place, shape, str(layer.structure))
     config = tvm.transform.PassContext.current().config
     if config.get("relay.backend.tir_converter", "default") != CONVERTER:

@@ -62,9 +62,9 @@ def packed_constants(layer: Layer, weight: np.ndarray, target: Target) -> list[n
     positions, row = place.dest.positions, place.dest.frame.row
     lanes = lanes_for(packed.group, positions, row, target.lanes, target.registers)
     return [
-        packed.values,
+        pack.values(packed),
         pack.offsets(packed, place.window, place.source),
         pack.output_rows(packed, place.dest),
         pack.group_bias(packed, None),
-        pack.border_mask(place.dest, lanes),
+        pack.border_mask(place.dest, 1, lanes),
     ]

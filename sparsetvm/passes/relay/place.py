@@ -29,7 +29,7 @@ class Place:
         window = pack.window_of(layer)
         x, y = role("x", layer.input_shape), role("y", layer.output_shape)
         read = phases("x", x, window) if window.is_strided else x
-        layout = Layout()
+        layout = Layout(lanes=1)  # in rows, whatever the vectors
         layout.join([layout.add(read), layout.add(y)])
         layout.read(read, window, x.size, y.size)
         return cls(window, x, layout.flat(read), layout.flat(y))
@@ -43,8 +43,6 @@ class Place:
     def output(self, index: tuple) -> object:
         """Where the plain output's element at `index` lies: [batch, channels, *size], or
         [batch, features]."""
-        frame = self.dest.frame
         n, c, *pixel = index
-        steps = frame.strides[4 - len(pixel) :]
-        place = frame.guard + c * frame.row + n * frame.strides[0]
-        return place + sum(i * step for i, step in zip(pixel, steps, strict=True))
+        lead = [0] * (3 - len(pixel))
+        return self.dest.frame.start(c) + self.dest.frame.place(n, *lead, *pixel)

@@ -21,7 +21,7 @@ def to_flat(place: Place):
         with T.sblock("root"):
             _zeros(y, 0, frame.guard)
             with T.parallel(0, dest.channels) as c:
-                start = frame.guard + c * frame.row
+                start = frame.start(c)
                 with T.grid(N, PD, PH) as (n, d, h):
                     line = start + ((n * PD + d) * PH + h) * PW
                     with T.If(tirx.all(d < D, h < H)):
@@ -33,6 +33,8 @@ def to_flat(place: Place):
                             _zeros(y, line, PW)
                 used = N * PD * PH * PW
                 _zeros(y, start + used, frame.row - used)
+            end = frame.start(dest.channels)
+            _zeros(y, end, dest.length - end)
     return function.get()
 
 
