@@ -4,14 +4,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from ._tvm import tvm
 from .errors import ModelError
 from .frontends import read
-from .frontends.imported import Imported
 from .ir import LayerIR, verify
-from .passes.block import Block
 from .passes.form import choose
-from .passes.mark import layers_of
+from .passes.layer_ir import in_relax, layer_ir
 from .passes.pipeline import program_of, to_code, to_layers
 from .runtime.artifact import Artifact
 from .runtime.build import build
@@ -33,20 +30,7 @@ def export(
     do not follow the plan, PlanError where the plan names a layer that is not there.
     """
     plan = plan if isinstance(plan, Plan) else Plan.load(plan or "dense")
-    program = to_layers(read(model, example_inputs))
-    layers, dense_ops = layers_of(program, plan)
-    plan.check_matches(layer.name for layer in layers)
-    ir = LayerIR(
-        layers=layers,
-        dense_ops=dense_ops,
-        arrays={name: program.arrays[name] for name in program.parameters},
-        graph=tvm.ir.save_json(program.module),
-        inputs=program.inputs,
-        outputs=_outputs(program),
-        source=program.source,
-    )
-    verify(ir)
-    return ir
+    return layer_ir(to_layers(read(model, example_inputs)), plan)
 
 
 def compile(
@@ -73,6 +57,7 @@ def compile(
                 f"{ir.source} has its plan inside; export it again with the other plan"
             )
         verify(ir)
+    ir = in_relax(ir)
     device = resolve(target, threads)
     records = Records(device, database)
     folder = Path(dump) if dump else None
@@ -81,10 +66,3 @@ def compile(
     code = to_code(program_of(ir), ir.layers, device, forms, records.trace_of, folder)
     log.info("%s", records)
     return build(code, ir, device, forms, times)
-
-
-def _outputs(program: Imported) -> tuple[tuple[tuple[int, ...], str], ...]:
-    """(shape, dtype) of each output."""
-    result = Block.of(program.module).result.ty
-    tensors = result.fields if hasattr(result, "fields") else [result]
-    return tuple((tuple(int(n) for n in ty.shape), str(ty.dtype)) for ty in tensors)

@@ -83,6 +83,14 @@ def test_every_environment_has_tests():
         assert (ROOT / environment["tests"]).is_dir()
 
 
+def test_no_environment_holds_two_tvms():
+    """Both are called tvm: pip would merge them into one that does not work."""
+    make = _make()
+    for environment in make.ENVIRONMENTS.values():
+        asked = {one.split("==")[0] for one in make.expand(environment["requirements"])}
+        assert len(asked & {"apache-tvm", "xtc-tvm-python-bindings"}) == 1
+
+
 def test_an_extra_is_all_that_it_names():
     asked = list(_make().expand(["sparsetvm[linker,onnx]", "other==1"]))
     assert set(PYPROJECT["project"]["dependencies"]) < set(asked)

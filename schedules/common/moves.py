@@ -2,9 +2,16 @@
 
 from math import prod
 
+from sparsetvm._tvm import buffer_of
+
 
 def extent(sch, loop) -> int:
     return int(sch.get(loop).extent)
+
+
+def buffers_read(sch, block) -> list:
+    """In the order in which the block's definition reads them."""
+    return [buffer_of(region) for region in sch.get(block).reads]
 
 
 def size(buffer) -> int:

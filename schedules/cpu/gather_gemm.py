@@ -1,6 +1,7 @@
 """Gather-GEMM on a CPU: positions in lanes, a tile of lines x vectors x filters in registers."""
 
 from sparsetvm.schedules.common.moves import (
+    buffers_read,
     extent,
     largest_divisor,
     size,
@@ -41,7 +42,7 @@ def _all_columns(sch, pick, best: Tile) -> None:
     """
     block, epilogue = sch.get_sblock("gather_gemm"), sch.get_sblock("epilogue")
     group, filters, line, position, n, k = sch.get_loops(block)
-    x, values, *_ = sch.mod["main"].params
+    values, x, _ = buffers_read(sch, block)
     lanes, tiles = pick.target.lanes, extent(sch, position) // pick.target.lanes // best.vectors
     if extent(sch, line) > 1:
         tiles = 1
@@ -151,5 +152,5 @@ def _neighbourhood(sch, tile: Tile, lanes: int) -> float:
     seen = min(lines, tile.lines + 2) * min(vectors, tile.vectors + 2) / (lines * vectors)
     if lines == 1:
         seen = min(1, 3 * tile.vectors / vectors)
-    x, *_ = sch.mod["main"].params
+    _, x, _ = buffers_read(sch, sch.get_sblock("gather_gemm"))
     return 4 * size(x) * seen

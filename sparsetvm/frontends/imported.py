@@ -7,6 +7,7 @@ import numpy as np
 
 from .._tvm import relax, tvm
 from ..errors import ModelError
+from ..ir.names import unique_name as unique_name
 
 _TAKE = tvm.ir.Op.get("relax.take")
 
@@ -59,16 +60,6 @@ def imported(
         for name, var in zip(inputs, main.params[: len(inputs)], strict=True)
     )
     return Imported(module, arrays, tuple(arrays), tuple(described), source)
-
-
-def unique_name(name: str, taken: set[str]) -> str:
-    """`name` if it is free, else numbered where plans do not look: conv.weight -> conv@2.weight."""
-    stem, dot, role = name.rpartition(".")
-    free, n = name, 1
-    while free in taken:
-        n += 1
-        free = f"{stem}@{n}.{role}" if dot else f"{name}@{n}"
-    return free
 
 
 def first_line(err: Exception) -> str:

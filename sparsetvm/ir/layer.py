@@ -83,8 +83,9 @@ class DenseOp:
 class LayerIR:
     """A net ready to be tuned and compiled.
 
-    `graph` is TVM's own module as JSON text (Relax or Relay, said by `dialect`); its parameters are
-    the names in `arrays`, so weights are stored once. Everything here is readable without TVM.
+    `graph` is text, said by `dialect`: TVM's own module as JSON ("relax"), or the table of
+    operators of ir/neutral.py, which another TVM's side wrote ("neutral"). Its weights are the
+    names in `arrays`, so they are stored once. Everything here is readable without TVM.
     """
 
     layers: tuple[Layer, ...]

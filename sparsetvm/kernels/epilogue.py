@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from .._tvm import tvm
+from .._tvm import tirx
 
 
 def activation(epilogue: tuple[str, ...]) -> Callable:
@@ -12,21 +12,21 @@ def activation(epilogue: tuple[str, ...]) -> Callable:
 
 
 def _clip(value, low: float, high: float):
-    return tvm.tirx.min(_f32(high), tvm.tirx.max(_f32(low), value))
+    return tirx.min(_f32(high), tirx.max(_f32(low), value))
 
 
 def _sigmoid(value):
-    return _f32(1) / (_f32(1) + tvm.tirx.exp(-value))
+    return _f32(1) / (_f32(1) + tirx.exp(-value))
 
 
 def _f32(number: float):
-    return tvm.tirx.const(number, "float32")
+    return tirx.const(number, "float32")
 
 
 # The number stands first in max and min: what comes second is what NaN gives, and torch passes
 # NaN on.
 _ACTIVATIONS = {
-    "relu": lambda value: tvm.tirx.max(_f32(0), value),
+    "relu": lambda value: tirx.max(_f32(0), value),
     "relu6": lambda value: _clip(value, 0, 6),
     "hardswish": lambda value: value * _clip(value + _f32(3), 0, 6) * _f32(1 / 6),
     "sigmoid": _sigmoid,

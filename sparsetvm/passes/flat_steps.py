@@ -172,7 +172,7 @@ def _mean(output, call, inputs):
 
 
 def _adaptive_mean(output, call, inputs):
-    is_global = all(int(n) == 1 for n in output.ty.shape[2:])
+    is_global = all(int(n) == 1 for n in list(output.ty.shape)[2:])
     return MeanStep(output, call, None, inputs[0]) if is_global else None
 
 

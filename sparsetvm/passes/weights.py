@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from .._tvm import relax, tvm
-from ..frontends.imported import unique_name
+from ..ir.names import unique_name
 from .block import Rewrite
 
 

@@ -3,7 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..targets.target import Target
+
+LARGEST_FACTOR = 16
+"""Of a tile's innermost part: the register tile."""
 
 
 class Pick(ABC):
@@ -44,6 +49,25 @@ class Default(Pick):
 
     def nest(self, choices, default):
         return _one_of(choices, default)
+
+
+class Sample(Pick):
+    """Every choice becomes a random variable, which the search draws anew; only the form, which
+    decides what else there is to choose, is drawn here and stays."""
+
+    def __init__(self, target: Target, rng: np.random.Generator):
+        self.target, self._rng = target, rng
+
+    def tile(self, sch, loop, default):
+        return sch.sample_perfect_tile(
+            loop, n=len(default) + 1, max_innermost_factor=LARGEST_FACTOR
+        )
+
+    def one_of(self, sch, choices, default):
+        return sch.sample_categorical(list(choices), [1 / len(choices)] * len(choices))
+
+    def nest(self, choices, default):
+        return choices[self._rng.integers(len(choices))]
 
 
 def _one_of(choices: Sequence, default):

@@ -14,6 +14,7 @@ from .. import __version__
 from .._tvm import tvm
 from ..ir import LayerIR, verify
 from ..passes.form import DENSE, Form, FormTimes, choose
+from ..passes.layer_ir import in_relax
 from ..passes.lower import lower
 from ..passes.pipeline import program_of
 from ..targets import Target, resolve
@@ -102,6 +103,7 @@ def tune(
     what the net and its plan are called in exported logs.
     """
     verify(ir)
+    ir = in_relax(ir)
     device = resolve(target, threads)
     where, database = database, Database(database, device=device.device, threads=device.threads)
     net, plan = name or (ir.source, f"{_rate(ir):.1f}x")

@@ -7,35 +7,14 @@ import numpy as np
 
 from .._tvm import s_tir, tirx
 from ..schedules import find
-from ..schedules.pick import Default, Pick
+from ..schedules.pick import Default, Sample
 from ..targets.target import Target
 from .task import Task
 
-LARGEST_FACTOR = 16
-"""Of a tile's innermost part: the register tile."""
 MOST_UNROLLED = 16
 """Vectors handled in one go, for each register."""
 
 Trace = s_tir.schedule.Trace
-
-
-class Sample(Pick):
-    """Every choice becomes a random variable, which the search draws anew; only the form, which
-    decides what else there is to choose, is drawn here and stays."""
-
-    def __init__(self, target: Target, rng: np.random.Generator):
-        self.target, self._rng = target, rng
-
-    def tile(self, sch, loop, default):
-        return sch.sample_perfect_tile(
-            loop, n=len(default) + 1, max_innermost_factor=LARGEST_FACTOR
-        )
-
-    def one_of(self, sch, choices, default):
-        return sch.sample_categorical(list(choices), [1 / len(choices)] * len(choices))
-
-    def nest(self, choices, default):
-        return choices[self._rng.integers(len(choices))]
 
 
 class Space:
