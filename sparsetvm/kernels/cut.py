@@ -8,9 +8,9 @@ from .frame import round_up
 from .tile import LATENCY, best_tile
 from .transforms import Transform
 
-TRANSFORM = 7
+TRANSFORM = 6
 """Cycles to transform one vector of one point, there or back (as measured on Zen 5, AVX-512)."""
-L2, L3, MEMORY = 40, 30, 8
+L2, L3, MEMORY = 40, 30, 12
 """Bytes a cycle that one core reads from there (as measured on Zen 5)."""
 FROM_L2 = 1.25
 """A multiply-add is so much slower where a point's x comes from the second cache."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..ir.layer import Layer
 from ..kernels.cut import Work, best_cut
+from ..kernels.frame import round_up
 from ..kernels.tile import dense_group
 from ..kernels.transforms import Transform
 from ..sparsity.dense import Dense
@@ -14,7 +15,7 @@ from ..targets.target import Target
 
 WINOGRAD = {3: (4, 2), 5: (2,)}
 """Kernel size r -> the m of F(m x m, r x r) that are accurate in float32."""
-CYCLE = 0.95
+CYCLE = 0.9
 """Of the multiply-adds that a core could start, those that direct gather-GEMM does."""
 
 
@@ -92,8 +93,8 @@ def _by_cycles(layer: Layer, forms: list[Form], weight: np.ndarray, target: Targ
     group = min(
         layer.structure.group if first.sparse else dense_group(width, target.lanes), filters
     )
-    pixels = batch * (height + 1) * (width + 1)
-    direct = pixels * weight.size / layer.rate / (2 * target.lanes) / CYCLE / target.threads
+    positions = round_up(batch * (height + 1) * (width + 1), target.lanes)
+    direct = positions * weight.size / layer.rate / (2 * target.lanes) / CYCLE / target.threads
     kept = np.mean(np.any(weight != 0, axis=(2, 3))) if first.sparse else 1
     cycles = {first: direct}
     for form in others:

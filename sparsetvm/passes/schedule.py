@@ -6,7 +6,6 @@ import tvm_ffi
 
 from .._tvm import s_tir, tirx
 from ..kernels.frame import Frame
-from ..kernels.gather_gemm import GatherGemm
 from ..kernels.margins import Margins
 from ..kernels.prefetch import with_prefetch
 from ..schedules import find
@@ -47,15 +46,19 @@ def _scheduled(function, target: Target, tuned):
         find(str(function.attrs[KERNEL]), target)(sch, Default(target))
     else:
         tuned[0].apply_to_schedule(sch, remove_postproc=False)
-    margins, done = Margins.of(function), sch.mod["main"]
-    if function.attrs[KERNEL] == GatherGemm.kind and isinstance(margins.frame, Frame):
-        done = with_prefetch(done, margins.frame, target.l2)
-    done = margins.written_by(done)
+    done = finished(sch.mod["main"], Margins.of(function), target)
     for attr in (KERNEL, "global_symbol"):  # a schedule's module calls it "main"
         done = done.without_attr(attr)
     if tuned is not None:
         done = done.with_attr(RECORD, tuned[1])
     return done.with_attr("tirx.is_scheduled", True)
+
+
+def finished(function, margins: Margins, target: Target):
+    """A scheduled kernel with what schedules cannot say: it fetches x ahead, and writes margins."""
+    if type(margins.frame) is Frame:
+        function = with_prefetch(function, margins.frame, target.l2)
+    return margins.written_by(function)
 
 
 def single_threaded(function):

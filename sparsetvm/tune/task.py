@@ -2,13 +2,14 @@
 with."""
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
 from .._tvm import relax, tirx, tvm
 from ..kernels import reference
 from ..kernels.gather_gemm import GatherGemm
-from ..kernels.margins import MARGINS
+from ..kernels.margins import MARGINS, Margins
 from ..kernels.winograd import Winograd
 from ..passes.form import Form
 from ..passes.lower import Lowered
@@ -26,16 +27,20 @@ class Task:
     form       theirs
     module     it alone and unscheduled, as "main": the workload
     kernel     its shape
+    margins    of its output
     arguments  all but its output: a layer's packed constants, random activations
     outputs    the length of its output
+    between    bytes that the net touches between two runs of it
     """
 
     layers: tuple[str, ...]
     form: Form
     module: tvm.IRModule
     kernel: GatherGemm | Winograd
+    margins: Margins
     arguments: tuple[np.ndarray, ...]
     outputs: int
+    between: int
 
     @property
     def name(self) -> str:
@@ -64,16 +69,24 @@ def tasks_of(program: Lowered) -> tuple[Task, ...]:
             if isinstance(call, relax.Call) and call.op == tvm.ir.Op.get("relax.call_tir"):
                 calls.setdefault(call.args[0], []).append(call)
     rng = np.random.default_rng(SEED)
+    results = [prod(int(n) for n in c.ty.shape) for each in calls.values() for c in each]
+    touched = sum(array.nbytes for array in program.arrays.values()) + 4 * sum(results)
     tasks = []
-    for function, callers in calls.items():
-        kernel = program.kernels.get(function.name_hint)
+    for name, callers in calls.items():
+        kernel, function = program.kernels.get(name.name_hint), program.module[name]
         if kernel is not None:
-            arguments = tuple(_array(arg, names, program.arrays, rng) for arg in callers[0].args[1])
             owners = tuple(names[call.args[1][1]].rpartition(".")[0] for call in callers)
-            outputs = int(callers[0].ty.shape[0])
-            module = workload(program.module[function])
-            form = program.forms[owners[0]]
-            tasks.append(Task(owners, form, module, kernel, arguments, outputs))
+            task = Task(
+                layers=owners,
+                form=program.forms[owners[0]],
+                module=workload(function),
+                kernel=kernel,
+                margins=Margins.of(function),
+                arguments=tuple(_array(a, names, program.arrays, rng) for a in callers[0].args[1]),
+                outputs=int(callers[0].ty.shape[0]),
+                between=touched,
+            )
+            tasks.append(task)
     return tuple(tasks)
 
 

@@ -82,7 +82,8 @@ def planted(module, body):
     with tensor_function() as function:
         for buffer in module["main"].params:
             y = tensor(buffer.name, *map(int, buffer.shape), dtype=str(buffer.dtype))
-        body(y)
+        with T.sblock("root"):
+            body(y)
     return function.get().with_attr("global_symbol", "main")
 
 
