@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 DEFAULT_PEERS = ("onnxruntime", "openvino", "torch", "mnn", "ncnn", "deepsparse")
 OURS, OURS_DENSE, OURS_DIRECT = "sparsetvm", "sparsetvm_dense", "sparsetvm_dense_direct"
-"""Ours; on dense weights, each layer in its fastest form; the same with direct layers only, which do
-all operations: what a realised fraction refers to."""
+"""Ours; on dense weights, each layer in its fastest form; the same with direct layers only, which
+do all operations: what a realised fraction refers to."""
 SPARSE, UNSTRUCTURED = "_sparse", "_90"
 """End the names of a peer that gains from zeros, where it is timed on the pruned weights, and on
 weights that suit it better: each layer's smallest 90 % are zero, wherever they are."""

@@ -89,7 +89,8 @@ def _text(result: "BenchResult") -> str:
         )
     if table["ours"]["realised"]:
         lines.append(
-            f"{table['operations']['reduction']:.1f}x fewer operations than our own dense direct form, "
+            f"{table['operations']['reduction']:.1f}x fewer operations than "
+            f"our own dense direct form, "
             f"{table['ours']['realised']:.0%} of that realised"
         )
     return "\n".join(lines)

@@ -5,7 +5,7 @@
         a b c .                              a b c . d e f . g h i . . . . .
         d e f .
         g h i .                              one pad column between rows, one pad row between
-        . . . .                              channels: the end of one serves as the start of the next
+        . . . .                              channels: the end of one is the start of the next
 
 A kernel position is then a constant shift. Every image is seen as three-dimensional (depth, height,
 width, with leading ones); the images of a batch follow each other in the row. Guards before the

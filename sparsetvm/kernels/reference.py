@@ -70,7 +70,7 @@ def winograd(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same for kernels/winograd.py: the pixels that it writes."""
     tile, frame, (up, left) = kernel.work.transform, kernel.frame, kernel.before
-    image, plane, line, pixel = frame.strides
+    image, _, line, pixel = frame.strides
     m, points, (rows, columns) = tile.outputs, tile.points, kernel.tiles
     n, h, w = np.meshgrid(range(frame.batch), range(rows), range(columns), indexing="ij")
     corner = (n * image + (h * m) * line + w * m).ravel()

@@ -75,22 +75,17 @@ class Vectors:
         return results
 
     def _combine(self, factors: np.ndarray, vectors: Sequence):
-        total = None
-        for factor, vector in sorted(
-            zip(factors, vectors), key=lambda pair: (pair[0] != 1, pair[0] < 0)
-        ):
-            if factor == 0:
-                continue
-            term = (
-                vector
-                if abs(factor) == 1
-                else T.Broadcast(T.float32(abs(factor)), self.lanes) * vector
-            )
-            if total is None:
-                total = term if factor > 0 else T.Broadcast(T.float32(0), self.lanes) - term
-            else:
-                total = total + term if factor > 0 else total - term
+        """The sum of factor * vector; one that is just added comes first."""
+        terms = [pair for pair in zip(factors, vectors) if pair[0]]
+        (factor, vector), *rest = sorted(terms, key=lambda pair: (pair[0] != 1, pair[0] < 0))
+        total = vector if factor == 1 else self._all(factor) * vector
+        for factor, vector in rest:
+            term = vector if abs(factor) == 1 else self._all(abs(factor)) * vector
+            total = total + term if factor > 0 else total - term
         return T.bind(total)
+
+    def _all(self, number: float):
+        return T.Broadcast(T.float32(number), self.lanes)
 
     def _pick(self, pair, lanes):
         return T.bind(T.Shuffle(list(pair), list(lanes)))

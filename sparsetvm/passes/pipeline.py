@@ -44,7 +44,8 @@ def to_code(
 ) -> Imported:
     """From marked layers to a module that TVM can build.
 
-    `forms` says how each layer runs, `trace_of` gives a kernel's tuned schedule; `dump` is a folder for the module after each phase.
+    `forms` says how each layer runs, `trace_of` gives a kernel's tuned schedule; `dump` is a folder
+    for the module after each phase.
     """
     _dump(program.module, dump, "0-marked")
     # Phase 1. layers and what lies between them, on flat activations

@@ -23,7 +23,7 @@ RECORD = "sparsetvm.record"
 
 
 def schedule(module, target: Target, trace_of: TraceOf):
-    """Unscheduled kernels, known by their attributes, become scheduled ones: as tuned, or by default.
+    """Unscheduled kernels, known by an attribute, become scheduled ones: as tuned, or by default.
 
     for g, b, s, n, k in T.grid(...): with T.sblock("gather_gemm"): ...
     -->

@@ -1,4 +1,4 @@
-"""What the offsets of kept columns say about memory: how long their runs are, what a tile touches."""
+"""What the offsets of kept columns say of memory: how long their runs are, what a tile touches."""
 
 import numpy as np
 

@@ -48,7 +48,7 @@ _LOOPS = (tirx.ForKind.SERIAL, tirx.ForKind.PARALLEL)
 def nest_of(module: tvm.IRModule) -> Nest:
     """The nest of the block that multiplies values[n, g, k, b] with x, wherever it was moved.
 
-    In the Winograd domain there is a round before, n is a point, and the loops are those of one round.
+    In the Winograd domain there is a round before, n is a point, and the loops are one round's.
     """
     function = module["main"]
     loops, realize, load = next(

@@ -106,7 +106,7 @@ def _signal(code: int) -> str:
 
 
 def serve(number: int) -> None:
-    """Measure what comes in through the socket with this file number, until its other end closes."""
+    """Measure what comes in through the socket of this file number, until its other end closes."""
     pipe = Connection(number)
     from ..runtime.artifact import aligned
     from ..runtime.threads import use_threads
