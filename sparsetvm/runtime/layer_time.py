@@ -21,7 +21,10 @@ NUMBERS = frozenset({"ms", "dense direct ms", "fastest dense ms", "realised", "f
 UNKNOWN = "-"
 
 DENSE_NOTE = "dense: our own dense forms of the layer, as measured in the net when it was tuned"
-REALISED_NOTE = "realised: how much of the fewer operations became speed (dense direct ms / ms / fewer operations)"
+REALISED_NOTE = (
+    "realised: how much of the fewer operations became speed "
+    "(dense direct ms / ms / fewer operations)"
+)
 WINOGRAD_NOTE = (
     "more than 100 % realised: a Winograd form multiplies less than the dense direct one even "
     "without zeros (F(4x4) 36 times instead of 144 for 4x4 outputs of a 3x3 kernel)"
