@@ -8,12 +8,20 @@ import typer
 from . import options
 from .output import progress, show_result, show_settings
 
-EXAMPLE = "sparsetvm compile conv:8x8x3x28 -o c.stvm && sparsetvm report c.stvm -o c.html"
+EXAMPLE = "sparsetvm compile conv:8x8x3x28 -o c.stvm && sparsetvm report c.stvm"
 
 
 def command(
     artifact: Annotated[Path, typer.Argument(help="A .stvm file.", show_default=False)],
-    output: options.Output,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The page to write; left out: the artifact's name, with .html.",
+            show_default=False,
+        ),
+    ] = None,
     db: Annotated[
         str | None,
         typer.Option(
@@ -29,6 +37,7 @@ def command(
     Layer by layer: the form that runs, our own dense forms, and the machine's measured ceilings;
     with the net's tuning curves, if the database knows them.
     """
+    output = output or artifact.with_suffix(".html")
     show_settings("report", artifact=artifact, output=output, db=db, repeats=repeats)
     from ..bench.net_report import net_report
     from ..files import check_writable

@@ -83,10 +83,10 @@ def _bars(layers: list[LayerTime]) -> str:
 def _roofline(result: NetReport) -> str:
     points, ceilings = result.roofline, result.ceilings
     text = (
-        f"What each layer does in a second, below what {_threads(ceilings.threads)} of this "
-        f"machine can do: {ceilings.gflops:.0f} GFLOP/s in a loop of multiply-adds, "
-        f"{ceilings.bandwidth:.0f} GB/s read from memory, both measured in this run. Operations are "
-        "those that the form does; a layer above the slope had its data in a cache."
+        f"Each layer's speed, below what {_threads(ceilings.threads)} of this machine can do: "
+        f"{ceilings.gflops:.0f} GFLOP/s in a loop of multiply-adds, {ceilings.bandwidth:.0f} GB/s "
+        "read from memory, both measured in this run. Operations are those that the form does; a "
+        "layer above the slope had its data in a cache."
     )
     if not points:
         return section("Roofline", "The net has no layers with weights.")
