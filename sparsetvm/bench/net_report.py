@@ -56,16 +56,16 @@ def net_report(
     artifact = Artifact.load(path)
     manifest = artifact.manifest
     target = resolve(manifest.target, manifest.threads)
+    history = history_of([layer.forms_ms for layer in manifest.layers], target, database)
     progress("measuring this machine's ceilings")
     ceilings = measure_ceilings(manifest.threads)
     progress(f"profiling {path}")
     profile = load(artifact).profile(random_inputs(manifest), repeats)
-    times = [layer.forms_ms for layer in manifest.layers]
     return NetReport(
         name=Path(path).stem,
         date=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M"),
         manifest=manifest,
         profile=profile,
         ceilings=ceilings,
-        history=history_of(times, target, database),
+        history=history,
     )

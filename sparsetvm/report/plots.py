@@ -141,18 +141,22 @@ def roofline(
             if mine:
                 x, y = np.take(intensity, mine), np.take(gflops, mine)
                 axes.plot(x, y, marker, color=colour, ms=6, mec="white", mew=0.6, label=kind)
-    _name_points(axes, names, intensity, gflops)
+    roof = np.geomspace(left, right, 200)
+    _name_points(axes, names, (intensity, gflops), (roof, np.minimum(roof * bandwidth, peak)))
     axes.set_xlabel("operations a byte (weights, input and output moved once)")
     axes.set_ylabel("GFLOP/s")
     axes.legend(frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1, 1))
     return _svg(figure, "roofline: each layer's speed below the machine's ceilings")
 
 
-def _name_points(axes, names: Sequence[str], x: Sequence[float], y: Sequence[float]) -> None:
-    """Write each name right, left, above or below of its point, where nothing else stands."""
-    places = axes.transData.transform(np.column_stack([x, y]))
+def _name_points(axes, names: Sequence[str], points: tuple, roof: tuple) -> None:
+    """Write each name right, left, above or below of its point, where nothing else stands: no
+    point, no name, and not the roof with what is written on it."""
+    places = axes.transData.transform(np.column_stack(points))
     scale = axes.figure.dpi
     taken = [(px - 4, py - 4, px + 4, py + 4) for px, py in places]
+    on_roof = axes.transData.transform(np.column_stack(roof))
+    taken += [(px - 3, py - 3, px + 3, py + 0.2 * scale) for px, py in on_roof]
     for i, ((px, py), name) in enumerate(zip(places, names, strict=True)):
         wide, high = 0.8 * LETTER * scale * len(name), 0.13 * scale
         others = taken[:i] + taken[i + 1 :]
@@ -190,29 +194,33 @@ def tuning_curves(names: Sequence[str], times: Sequence[np.ndarray]) -> str:
     axes.set(xlim=(1, longest), ylim=(low, high))
     between = step / (height - 0.7) * (high - low)
     order = sorted(range(len(times)), key=lambda i: times[i][-1])
-    heights = _apart([times[i][-1] for i in order], between, high)
+    heights = _apart([times[i][-1] for i in order], between, low, high)
     for i, place in zip(order, heights, strict=True):
         name, line, end = names[i], times[i], times[i][-1]
         colour = SPARSE if "sparse" in name else QUIET
         axes.plot(np.arange(1, len(line) + 1), line, color=colour, lw=1.2, drawstyle="steps-post")
-        corners = [len(line), longest, 1.02 * longest], [end, end, place]
+        corners = [len(line), longest, 1.05 * longest], [end, end, place]
         axes.plot(*corners, color=colour, lw=0.6, alpha=0.6, clip_on=False)
-        axes.text(1.03 * longest, place, name, fontsize=8, va="center")
+        axes.text(1.06 * longest, place, name, fontsize=8, va="center")
     axes.set_xlabel("trials")
     axes.set_ylabel("best so far, of the default's time")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return _svg(figure, "the best time so far of each kernel, trial by trial")
 
 
-def _apart(values: Sequence[float], between: float, high: float) -> np.ndarray:
-    """Rising values, moved as little as need be so that neighbours are `between` apart."""
-    places = np.array(values, float)
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + between)
-    places[-1] = min(places[-1], high)
-    for i in range(len(places) - 2, -1, -1):
-        places[i] = min(places[i], places[i + 1] - between)
-    return places
+def _apart(values: Sequence[float], between: float, low: float, high: float) -> np.ndarray:
+    """Rising values, moved as little as need be so that neighbours are `between` apart: isotonic
+    regression by pooling those that are too close."""
+    steps = between * np.arange(len(values))
+    pools: list[tuple[float, int]] = []
+    for mean in np.asarray(values) - steps:
+        count = 1
+        while pools and pools[-1][0] > mean:
+            other, others = pools.pop()
+            mean = (mean * count + other * others) / (count + others)
+            count += others
+        pools.append((mean, count))
+    return np.clip(np.repeat(*zip(*pools, strict=True)), low, high - steps[-1]) + steps
 
 
 @rc_context(_STYLE)

@@ -37,13 +37,12 @@ def history_of(
 
     `forms_ms` are those of its LayerFacts: times as long as these are a session's fingerprint.
     """
-    wanted, logged = list(forms_ms), find_logs(target.device, target.threads)
-    store, stored = None, []
+    wanted, store = list(forms_ms), None
     if database is not None or default_path().is_file():
         store = Store(database, must_exist=True)
-        stored = store.sessions()
-    sessions = [*stored, *(session for session, _ in logged)]
-    session = max(sessions, key=lambda one: _matches(one, wanted), default=None)
+    stored = store.sessions() if store else []
+    logged = [session for session, _ in find_logs(target.device, target.threads)]
+    session = max([*stored, *logged], key=lambda one: _matches(one, wanted), default=None)
     if session is None or not _matches(session, wanted):
         return None
     return History(session, curves(store, session) if session in stored else ())

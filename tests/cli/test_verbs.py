@@ -114,6 +114,8 @@ def test_report_writes_a_page_and_says_how_fast_the_net_is(sparsetvm, artifact):
     assert run.json["ceilings"]["threads"] == 1
     again = sparsetvm(*arguments)
     assert again.code == 1 and "net.html exists" in again.err
+    unknown = sparsetvm("report", artifact, "-o", "other.html", "--db", "none.db")
+    assert unknown.code == 1 and "there is no tuning database at none.db" in unknown.err
 
 
 def test_a_file_that_exists_stays_unless_it_may_be_replaced(sparsetvm):

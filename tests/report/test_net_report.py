@@ -109,6 +109,6 @@ def test_the_same_result_gives_the_same_page(result, tmp_path):
 
 
 def test_labels_keep_their_distance_and_their_order():
-    places = plots._apart([0.5, 0.51, 0.52, 1.0], 0.1, 1.0)
-    assert list(places) == pytest.approx([0.5, 0.6, 0.7, 1.0])
-    assert list(plots._apart([0.98, 0.99, 1.0], 0.1, 1.0)) == pytest.approx([0.8, 0.9, 1.0])
+    places = plots._apart([0.5, 0.51, 0.52, 1.0], 0.1, 0.0, 1.0)
+    assert list(places) == pytest.approx([0.41, 0.51, 0.61, 1.0])  # as many up as down
+    assert list(plots._apart([0.98, 0.99, 1.0], 0.1, 0.0, 1.0)) == pytest.approx([0.8, 0.9, 1.0])
