@@ -52,17 +52,18 @@ def _layer_table(layer: "Layer") -> dict[str, Any]:
 
 
 def _manifest_text(manifest: "Manifest") -> str:
+    from ..runtime.layer_time import HEAD, LayerTime, aligned, notes
+
     specs = [("in ", spec) for spec in manifest.inputs]
     specs += [("out", spec) for spec in manifest.outputs]
+    times = [LayerTime(facts, facts.forms_ms.get(facts.form)) for facts in manifest.layers]
+    rows = [(*time.cells(), f"{time.facts.bytes / 1e6:.2f}", time.facts.schedule) for time in times]
     return "\n".join(
         [
             f"{manifest.source} for {manifest.target}, threads {manifest.threads}, "
             + ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
             *(f"{way}  {s.name} [{','.join(map(str, s.shape))}] {s.dtype}" for way, s in specs),
-            *(
-                f"  {layer.name}  {layer.kind}  {layer.structure}  {layer.rate:.1f}x  "
-                f"{layer.bytes / 1e6:.2f} MB  {layer.form}, schedule {layer.schedule}"
-                for layer in manifest.layers
-            ),
+            *(f"  {line}" for line in aligned((*HEAD, "MB", "schedule"), rows)),
+            *notes(times),
         ]
     )

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 EXAMPLE = "sparsetvm compile conv:8x8x3x28 -o c.stvm && sparsetvm run c.stvm"
 
-SEED = 0
-
 
 def command(
     artifact: Annotated[Path, typer.Argument(help="A .stvm file.", show_default=False)],
@@ -45,6 +43,8 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Run an artifact, print how long it takes, and write what it computes."""
+    from ..runtime.inputs import SEED, random_inputs
+
     seed = SEED if input is None else None
     show_settings("run", artifact=artifact, input=input, seed=seed, repeats=repeats, output=output)
     from ..files import check_writable
@@ -53,7 +53,7 @@ def command(
     if output is not None:
         check_writable(output, overwrite)
     engine = load(artifact)
-    values = _random(engine.manifest) if input is None else _read(input, engine.manifest)
+    values = random_inputs(engine.manifest) if input is None else _read(input, engine.manifest)
     result = engine(values)
     with progress(f"running {artifact}"):
         times = engine.profile(values, repeats)
@@ -63,15 +63,6 @@ def command(
         _write(output, dict(zip(names, outputs, strict=True)), overwrite)
     text = str(times) if profile else str(times).split("\n")[0]
     show_result(times.to_json() | {"seed": seed}, text, json)
-
-
-def _random(manifest: "Manifest") -> "dict[str, np.ndarray]":
-    import numpy as np
-
-    rng = np.random.default_rng(SEED)
-    return {
-        spec.name: rng.standard_normal(spec.shape).astype(spec.dtype) for spec in manifest.inputs
-    }
 
 
 def _read(path: Path, manifest: "Manifest") -> "np.ndarray | dict[str, np.ndarray]":

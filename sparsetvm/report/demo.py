@@ -1,7 +1,6 @@
 """The demo's report: what pruning did to the pictures, and what it gave in speed."""
 
 from collections.abc import Iterable
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from ..bench.demo import DemoResult, EdgeMaps
 from ..files import write_whole
 from . import plots
-from .page import cards, figure, page, row, section, table
+from .page import cards, figure, page, row, section, small, table, wide
 
 NAMES = {
     "sparsetvm": "SparseTVM, sparse",
@@ -97,8 +96,7 @@ def _engines(result: DemoResult) -> str:
 
 def _skipped(result: DemoResult) -> Iterable[str]:
     for name, reason in result.bench.to_json()["skipped"].items():
-        engine = escape(NAMES.get(name, name))
-        yield f'<p class="small">{engine} was not timed: {escape(reason)}</p>'
+        yield small(f"{NAMES.get(name, name)} was not timed: {reason}")
 
 
 def _layers(result: DemoResult) -> str:
@@ -113,8 +111,7 @@ def _layers(result: DemoResult) -> str:
         "Each layer in our own dense form and pruned. Behind the bars: how much faster, and how "
         "much of the reduction of operations that realises."
     )
-    chart = f'<div class="wide">{bars}</div>'
-    return section("Layer by layer", text, chart, _patterns(result))
+    return section("Layer by layer", text, wide(bars), _patterns(result))
 
 
 def _gain(layer: dict) -> str:

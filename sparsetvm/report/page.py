@@ -26,6 +26,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th { text-align: left; font-weight: 600; color: var(--quiet); }
 th, td { padding: 6px 10px 6px 0; border-bottom: 1px solid var(--line); vertical-align: middle; }
 td.n, th.n { text-align: right; }
+.wide td:nth-child(-n+2), td.n { white-space: nowrap; }
 td.bar { width: 38%; }
 td.bar i { display: block; height: 12px; border-radius: 3px; background: var(--dense); }
 tr.ours td.bar i { background: var(--sparse); }
@@ -38,7 +39,7 @@ code { font: 13px ui-monospace, monospace; background: #f4f6f8; padding: 2px 5px
 code { border-radius: 4px; overflow-wrap: anywhere; }
 @media (max-width: 560px) {
   main { padding: 26px 14px; } h1 { font-size: 24px; } .row { gap: 6px; } td.bar { display: none; }
-  .wide svg { min-width: 600px; }
+  .wide svg, .wide table { min-width: 600px; }
 }
 """
 
@@ -79,25 +80,42 @@ def figure(source: str, caption: str) -> str:
     return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
 
 
+def wide(inner: str) -> str:
+    """What a narrow screen scrolls sideways."""
+    return f'<div class="wide">{inner}</div>'
+
+
+def small(text: str) -> str:
+    return f'<p class="small">{escape(text)}</p>'
+
+
 def row(*figures: str) -> str:
     return f'<div class="row">{"".join(figures)}</div>'
 
 
 def table(
-    head: Sequence[str], rows: Sequence[Sequence[str]], bars: Sequence[float], ours: int | None
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    bars: Sequence[float] | None = None,
+    ours: int | None = None,
+    words: int = 1,
 ) -> str:
-    """Text first, numbers after, a bar at the end of each row; row `ours`, if any, stands out."""
-    cells = "".join(
-        f"<th{'' if i == 0 else ' class=n'}>{escape(t)}</th>" for i, t in enumerate(head)
-    )
-    lines = [f"<tr>{cells}<th></th></tr>"]
-    for i, (texts, bar) in enumerate(zip(rows, bars, strict=True)):
-        inner = "".join(
-            f"<td{'' if k == 0 else ' class=n'}>{escape(text)}</td>" for k, text in enumerate(texts)
-        )
-        width = 100 * bar / max(bars)
+    """Text in the first `words` columns, numbers after, with `bars` one at the end of each row; row
+    `ours`, if any, stands out."""
+    longest = max(bars) if bars else 0
+    lines = [f"<tr>{_cells('th', head, words)}{'<th></th>' if bars else ''}</tr>"]
+    for i, texts in enumerate(rows):
         mark = ' class="ours"' if i == ours else ""
-        lines.append(
-            f'<tr{mark}>{inner}<td class="bar"><i style="width:{width:.1f}%"></i></td></tr>'
-        )
+        bar = ""
+        if bars:
+            width = 100 * bars[i] / longest
+            bar = f'<td class="bar"><i style="width:{width:.1f}%"></i></td>'
+        lines.append(f"<tr{mark}>{_cells('td', texts, words)}{bar}</tr>")
     return f"<table>{''.join(lines)}</table>"
+
+
+def _cells(tag: str, texts: Sequence[str], words: int) -> str:
+    return "".join(
+        f"<{tag}{'' if k < words else ' class=n'}>{escape(text)}</{tag}>"
+        for k, text in enumerate(texts)
+    )

@@ -10,10 +10,13 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter, StrMethodFormatter
 from PIL import Image
 
 INK, QUIET, DENSE, SPARSE = "#1d2733", "#7a8794", "#c3ccd5", "#0f766e"
 """Text, lesser text, and the two colours of every comparison."""
+WIDTH, LETTER = 7.6, 0.085
+"""Inches: of a wide drawing, and of a letter in it."""
 
 _STYLE = {
     "font.family": "sans-serif",
@@ -47,21 +50,23 @@ def layer_bars(
     dense_ms: Sequence[float],
     sparse_ms: Sequence[float],
     notes: Sequence[str],
+    labels: tuple[str, str] = ("dense", "sparse"),
 ) -> str:
     """A pair of bars for each layer, our dense form above our sparse one, and a note after them."""
     places = np.arange(len(names))
     height = 0.42 * len(names) + 0.9
-    figure = _figure(7.6, height)
-    axes = figure.add_axes((0.16, 0.5 / height, 0.8, 1 - 0.9 / height))
-    axes.barh(places - 0.19, dense_ms, 0.34, color=DENSE, label="dense")
-    axes.barh(places + 0.19, sparse_ms, 0.34, color=SPARSE, label="sparse")
+    figure = _figure(WIDTH, height)
+    left = max(0.06, (0.15 + LETTER * max(map(len, names))) / WIDTH)
+    axes = figure.add_axes((left, 0.5 / height, 0.96 - left, 1 - 0.9 / height))
+    axes.barh(places - 0.19, dense_ms, 0.34, color=DENSE, label=labels[0])
+    axes.barh(places + 0.19, sparse_ms, 0.34, color=SPARSE, label=labels[1])
     for place, dense, sparse, note in zip(places, dense_ms, sparse_ms, notes, strict=True):
         end = max(dense, sparse)
         axes.annotate(
             note, (end, place), (6, 0), textcoords="offset points", va="center", fontsize=9
         )
     axes.set_yticks(places, names)
-    axes.set_xlim(0, 1.22 * max([*dense_ms, *sparse_ms]))
+    axes.set_xlim(0, 1.28 * max([*dense_ms, *sparse_ms]))
     axes.set_xlabel("ms")
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(length=0)
@@ -75,7 +80,7 @@ def search_curves(speeds: Mapping[str, np.ndarray], goal: float) -> str:
 
     A line is the mean of the seeds, a band from the worst to the best of them.
     """
-    figure = _figure(7.6, 3.6)
+    figure = _figure(WIDTH, 3.6)
     axes = figure.add_axes((0.08, 0.14, 0.9, 0.78))
     for (name, seeds), colour in zip(speeds.items(), (QUIET, INK, SPARSE), strict=False):
         trials = np.arange(1, seeds.shape[1] + 1)
@@ -87,6 +92,135 @@ def search_curves(speeds: Mapping[str, np.ndarray], goal: float) -> str:
     axes.set_ylabel("best so far, of the best known")
     axes.legend(frameon=False, loc="lower right")
     return _svg(figure, "how soon each search finds fast schedules")
+
+
+@rc_context(_STYLE)
+def roofline(
+    names: Sequence[str],
+    forms: Sequence[str],
+    intensity: Sequence[float],
+    gflops: Sequence[float],
+    peak: float,
+    bandwidth: float,
+) -> str:
+    """Layers by operations a byte and GFLOP/s, below what the machine can do (`peak`, GFLOP/s) and
+    what its memory can bring (`bandwidth`, GB/s).
+
+    Colours say whether zeros are left out, round is direct and square the Winograd domain. A name
+    for which there is no room is left out.
+    """
+    figure = _figure(WIDTH, 4.6)
+    axes = figure.add_axes((0.08, 0.11, 0.9, 0.79))
+    axes.set(xscale="log", yscale="log")
+    ridge, most = peak / bandwidth, max([*gflops, peak])
+    left, right = min([*intensity, ridge]) / 1.6, max([*intensity, ridge]) * 2.5
+    low = min([*gflops, left * bandwidth]) / 1.5
+    axes.set(xlim=(left, right), ylim=(low, most * 1.6))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
+    axes.plot([left, ridge, right], [left * bandwidth, peak, peak], color=INK, lw=1.2)
+    axes.annotate(
+        f"multiply-adds: {peak:.0f} GFLOP/s", (right, peak), (-2, 4),
+        textcoords="offset points", ha="right", fontsize=9,
+    )  # fmt: skip
+    start = left * (ridge / left) ** 0.04
+    axes.annotate(
+        f"from memory: {bandwidth:.0f} GB/s", (start, start * bandwidth), (0, 6), rotation=45,
+        textcoords="offset points", transform_rotates_text=True, rotation_mode="anchor", fontsize=9,
+    )  # fmt: skip
+    for sparse, colour in ((True, SPARSE), (False, QUIET)):
+        for direct, marker in ((True, "o"), (False, "s")):
+            kind = f"{'sparse' if sparse else 'dense'}, {'direct' if direct else 'Winograd'}"
+            mine = [
+                i
+                for i, form in enumerate(forms)
+                if form.startswith("sparse") == sparse and form.endswith("direct") == direct
+            ]
+            if mine:
+                x, y = np.take(intensity, mine), np.take(gflops, mine)
+                axes.plot(x, y, marker, color=colour, ms=6, mec="white", mew=0.6, label=kind)
+    roof = np.geomspace(left, right, 200)
+    _name_points(axes, names, (intensity, gflops), (roof, np.minimum(roof * bandwidth, peak)))
+    axes.set_xlabel("operations a byte (weights, input and output moved once)")
+    axes.set_ylabel("GFLOP/s")
+    axes.legend(frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1, 1))
+    return _svg(figure, "roofline: each layer's speed below the machine's ceilings")
+
+
+def _name_points(axes, names: Sequence[str], points: tuple, roof: tuple) -> None:
+    """Write each name right, left, above or below of its point, where nothing else stands: no
+    point, no name, and not the roof with what is written on it."""
+    places = axes.transData.transform(np.column_stack(points))
+    scale = axes.figure.dpi
+    taken = [(px - 4, py - 4, px + 4, py + 4) for px, py in places]
+    on_roof = axes.transData.transform(np.column_stack(roof))
+    taken += [(px - 3, py - 3, px + 3, py + 0.2 * scale) for px, py in on_roof]
+    for i, ((px, py), name) in enumerate(zip(places, names, strict=True)):
+        wide, high = 0.8 * LETTER * scale * len(name), 0.13 * scale
+        others = taken[:i] + taken[i + 1 :]
+        for dx, dy in (
+            (7, -high / 2),
+            (-7 - wide, -high / 2),
+            (-wide / 2, 6),
+            (-wide / 2, -6 - high),
+        ):
+            box = (px + dx, py + dy, px + dx + wide, py + dy + high)
+            if not any(_overlap(box, other) for other in others):
+                taken.append(box)
+                corner = axes.transData.inverted().transform(box[:2])
+                axes.text(*corner, name, fontsize=8, va="bottom")
+                break
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+@rc_context(_STYLE)
+def tuning_curves(names: Sequence[str], times: Sequence[np.ndarray]) -> str:
+    """Trials against the best time so far of each task: float [trials], relative to its default
+    schedule's time. Each line ends in its name."""
+    step = 0.17
+    height = max(3.4, step * len(times) + 1)
+    figure = _figure(WIDTH, height)
+    right = 0.98 - LETTER * max(map(len, names)) / WIDTH
+    axes = figure.add_axes((0.1, 0.5 / height, right - 0.12, 1 - 0.7 / height))
+    longest = max(2, *map(len, times))
+    finite = np.concatenate([line[np.isfinite(line)] for line in times])
+    low, high = min(finite.min(), 0.9), max(finite.max(), 1) + 0.03
+    low -= 0.05 * (high - low)
+    axes.set(xlim=(1, longest), ylim=(low, high))
+    between = step / (height - 0.7) * (high - low)
+    order = sorted(range(len(times)), key=lambda i: times[i][-1])
+    heights = _apart([times[i][-1] for i in order], between, low, high)
+    for i, place in zip(order, heights, strict=True):
+        name, line, end = names[i], times[i], times[i][-1]
+        colour = SPARSE if "sparse" in name else QUIET
+        axes.plot(np.arange(1, len(line) + 1), line, color=colour, lw=1.2, drawstyle="steps-post")
+        corners = [len(line), longest, 1.05 * longest], [end, end, place]
+        axes.plot(*corners, color=colour, lw=0.6, alpha=0.6, clip_on=False)
+        axes.text(1.06 * longest, place, name, fontsize=8, va="center")
+    axes.set_xlabel("trials")
+    axes.set_ylabel("best so far, of the default's time")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return _svg(figure, "the best time so far of each kernel, trial by trial")
+
+
+def _apart(values: Sequence[float], between: float, low: float, high: float) -> np.ndarray:
+    """Rising values, moved as little as need be so that neighbours are `between` apart: isotonic
+    regression by pooling those that are too close."""
+    steps = between * np.arange(len(values))
+    pools: list[tuple[float, int]] = []
+    for mean in np.asarray(values) - steps:
+        count = 1
+        while pools and pools[-1][0] > mean:
+            other, others = pools.pop()
+            mean = (mean * count + other * others) / (count + others)
+            count += others
+        pools.append((mean, count))
+    return np.clip(np.repeat(*zip(*pools, strict=True)), low, high - steps[-1]) + steps
 
 
 @rc_context(_STYLE)

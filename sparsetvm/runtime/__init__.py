@@ -2,10 +2,11 @@
 
 from .artifact import Artifact as Artifact
 from .engine import Engine as Engine, load as load
+from .layer_time import LayerTime as LayerTime
 from .manifest import (
     LayerFacts as LayerFacts,
     Manifest as Manifest,
     Step as Step,
     TensorSpec as TensorSpec,
 )
-from .profile import LayerTime as LayerTime, Profile as Profile, StepTime as StepTime
+from .profile import Profile as Profile, StepTime as StepTime

@@ -9,11 +9,15 @@ from .. import __version__
 from .._tvm import relax, tvm
 from ..frontends.imported import Imported
 from ..ir.layer import Layer, LayerIR
+from ..kernels.cut import tiles
 from ..passes.form import DENSE, Form
 from ..passes.schedule import RECORD
 from ..targets.target import Target
 from .artifact import Artifact
 from .manifest import LayerFacts, Manifest, Step, TensorSpec
+
+FLOAT = 4
+"""Bytes of a float32, which all activations are."""
 
 
 def build(
@@ -88,17 +92,26 @@ def _facts(
     times: Mapping[Form, float],
 ) -> LayerFacts:
     pixels = prod(layer.output_shape) // layer.weight_shape[0]
-    packed = [
+    form = forms.get(layer.name, DENSE)
+    packed = [array for name, array in arrays.items() if name.rpartition(".")[0] == layer.name]
+    (values,) = (
         arrays[name] for name in (f"{layer.name}.values", f"{layer.name}.weight") if name in arrays
-    ]
+    )
+    uses = pixels
+    if form.outputs > 1:
+        images, *_ = layer.output_shape
+        uses = images * prod(tiles(form.transform(layer), layer.output_shape[2:]))
+    tensors = [layer.input_shape] + [layer.output_shape] * (1 + layer.epilogue.count("add"))
     return LayerFacts(
         name=layer.name,
         kind=layer.kind,
         structure=str(layer.structure),
         rate=layer.rate,
         operations=2 * prod(layer.weight_shape) * pixels,
-        bytes=sum(array.nbytes for array in packed),
-        form=str(forms.get(layer.name, DENSE)),
+        bytes=values.nbytes,
+        work=2 * values.size * uses,
+        traffic=sum(array.nbytes for array in packed) + FLOAT * sum(map(prod, tensors)),
+        form=str(form),
         schedule=record or "default",
         forms_ms={str(form): ms for form, ms in times.items()},
     )

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import FileError
 
 FORMAT = "sparsetvm artifact"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class LayerFacts:
     """Of the dense layer, an addition and a multiplication for each weight used."""
     bytes: int
     """Of the packed weights."""
+    work: int
+    """Operations that its form does: without the zeros, in the Winograd domain those of its
+    gather-GEMMs."""
+    traffic: int
+    """Bytes that it must move: packed weights and their index, input and output, each once."""
     form: str
     """What runs: 'sparse direct', 'sparse F(4x4)', or a dense one where that was faster."""
     schedule: str
@@ -55,6 +60,16 @@ class LayerFacts:
     def dense_ms(self) -> float | None:
         """Our own dense direct form, which does all operations; None: not measured."""
         return self.forms_ms.get("dense direct")
+
+    @property
+    def fastest_dense(self) -> tuple[str, float] | None:
+        """The fastest of our dense forms and its milliseconds; None: not measured."""
+        dense = [(form, ms) for form, ms in self.forms_ms.items() if form.startswith("dense")]
+        return min(dense, key=lambda pair: pair[1], default=None)
+
+    @property
+    def is_winograd(self) -> bool:
+        return "F(" in self.form
 
 
 @dataclass(frozen=True)

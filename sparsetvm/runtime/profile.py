@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .layer_time import HEAD, LayerTime, aligned, notes
 from .manifest import LayerFacts
 
 
@@ -27,20 +28,6 @@ class StepTime:
     kernel: str
     time: Spread
     layer: LayerFacts | None
-
-
-@dataclass(frozen=True)
-class LayerTime:
-    """One layer, all of its kernel calls together."""
-
-    facts: LayerFacts
-    ms: float
-
-    @property
-    def realised(self) -> float | None:
-        """Speed-up over our own dense form, of the reduction of operations; None: not measured."""
-        dense_ms = self.facts.dense_ms
-        return None if dense_ms is None else dense_ms / self.ms / self.facts.rate
 
 
 @dataclass(frozen=True)
@@ -75,24 +62,30 @@ class Profile:
                 for step in self.steps
             ],
             "layers": [
-                {**asdict(layer.facts), "ms": layer.ms, "realised": layer.realised}
+                {
+                    **asdict(layer.facts),
+                    "ms": layer.ms,
+                    "dense_ms": layer.facts.dense_ms,
+                    "fastest_dense": layer.facts.fastest_dense,
+                    "realised": layer.realised,
+                }
                 for layer in self.layers
             ],
         }
 
     def __str__(self) -> str:
-        """The whole, then a line for each step: '  features.10   1.210 ms   pattern(4 of 9) …'."""
-        width = max((len(step.name) for step in self.steps), default=0)
-        realised = {layer.facts.name: layer.realised for layer in self.layers}
-        lines = [self._head()]
-        for step in self.steps:
-            line = f"  {step.name:{width}}  {step.time.ms:8.3f} ms"
-            if step.layer:
-                line += f"   {step.layer.structure}   {step.layer.rate:.1f}x fewer operations"
-            if step.layer and step.layer.dense_ms is not None:
-                line += f"   dense {step.layer.dense_ms:.3f} ms, {realised[step.name]:.0%} realised"
-            lines.append(line)
-        return "\n".join(lines)
+        """The whole, then a line for each step, and what the columns mean."""
+        layers = self.layers
+        known = {layer.facts.name: layer for layer in layers}
+        rows = [self._cells(step, known.get(step.name)) for step in self.steps]
+        table = [f"  {line}" for line in aligned(("step", *HEAD[1:]), rows)]
+        return "\n".join([self._head(), *table, *notes(layers)])
+
+    @staticmethod
+    def _cells(step: StepTime, layer: LayerTime | None) -> tuple[str, ...]:
+        """A step's own time; beside it the layer's, where it is one."""
+        _, _, *of_layer = layer.cells() if layer else [""] * len(HEAD)
+        return (step.name, f"{step.time.ms:.3f}", *of_layer)
 
     def _head(self) -> str:
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"

@@ -130,6 +130,13 @@ class Store:
         with self._transaction() as connection:
             return connection.scalar(query)
 
+    def history(self, place: Place, hash: str) -> list[float | None]:
+        """Seconds of a workload's candidates in the order in which they came; None: it failed."""
+        seconds = sql.case((RECORD.c.state != QUARANTINED, RECORD.c.seconds))
+        query = sql.select(seconds).select_from(_joined()).where(*_at(place), *_of_workload(hash))
+        with self._transaction() as connection:
+            return list(connection.scalars(query.order_by(RECORD.c.id)))
+
     def summary(self) -> list[Summary]:
         """One line for each workload and place."""
         keys = [RECORD.c.device, RECORD.c.threads, WORKLOAD.c.tvm, WORKLOAD.c.hash]

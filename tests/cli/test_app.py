@@ -22,8 +22,8 @@ def example(verb):
 
 
 def test_the_verbs_are_those_of_the_design():
-    verbs = ["demo", "prune", "export", "inspect", "tune", "compile", "run", "bench", "ablate"]
-    assert VERBS == verbs
+    first = ["demo", "prune", "export", "inspect", "tune", "compile", "run", "bench"]
+    assert VERBS == [*first, "report", "ablate"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

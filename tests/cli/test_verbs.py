@@ -1,6 +1,7 @@
 """The verbs do what the Python functions do, from file to file."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,27 @@ def test_run_prints_its_time_and_with_profile_each_step(sparsetvm, artifact):
     assert head.count("\n") == 1
     assert "1 thread, median of 20 runs" in head
     assert "\n  conv " in sparsetvm("run", artifact, "--profile").out
+
+
+def test_inspect_shows_each_layers_form_and_schedule(sparsetvm, artifact):
+    head, row = sparsetvm("inspect", artifact).out.splitlines()[3:5]
+    assert head.split()[:3] == ["layer", "ms", "form"] and head.endswith("schedule")
+    assert re.fullmatch(r"  conv +- +dense \S+ +- +- +- +1\.0x  dense +0\.01  default", row)
+
+
+def test_report_writes_a_page_and_says_how_fast_the_net_is(sparsetvm, artifact):
+    arguments = "report", artifact, "-o", "net.html", "--repeats", "2", "--json"
+    run = sparsetvm(*arguments)
+    assert Path("net.html").read_text().startswith("<!doctype html>")
+    assert run.json["report"] == "net.html"
+    (point,) = run.json["roofline"]
+    (layer,) = run.json["layers"]
+    assert point["gflops"] == pytest.approx(layer["work"] / layer["ms"] / 1e6)
+    assert run.json["ceilings"]["threads"] == 1
+    again = sparsetvm(*arguments)
+    assert again.code == 1 and "net.html exists" in again.err
+    unknown = sparsetvm("report", artifact, "-o", "other.html", "--db", "none.db")
+    assert unknown.code == 1 and "there is no tuning database at none.db" in unknown.err
 
 
 def test_a_file_that_exists_stays_unless_it_may_be_replaced(sparsetvm):

@@ -24,7 +24,9 @@ def chain(tmp_path_factory):
     weights = {n: rng.standard_normal((3, 3, 3, 3), np.float32) for n in ("first", "second")}
     names = {"fused_conv2d_relu": iter(["first", "second"]), "sum": iter(["y"])}
     ms = {"dense direct": 1.0}
-    layer = LayerFacts("second", "conv2d", "dense", 1.0, 4860, 324, "dense direct", "default", ms)
+    layer = LayerFacts(
+        "second", "conv2d", "dense", 1.0, 4860, 324, 4860, 1044, "dense direct", "default", ms
+    )
     return _artifact(nets.Chain, weights, 1, names, (layer,), tmp_path_factory.mktemp("chain"))
 
 

@@ -200,8 +200,12 @@ def test_a_profile_is_json(engine, x):
 def test_a_profile_is_printed_with_device_threads_and_repeats(engine, x):
     head, *rows = str(engine.profile(x, repeats=3)).splitlines()
     assert re.fullmatch(r"\d+\.\d+ ms \(p10 .*, p90 .*\)   .*, 1 thread, median of 3 runs", head)
-    line = r"  second +\d+\.\d+ ms   dense   1\.0x fewer operations   dense 1\.000 ms"
-    assert re.match(line, rows[1])
+    assert rows[0].split() == (
+        "step ms form dense direct ms fastest dense ms realised fewer operations structure".split()
+    )
+    line = r"  second +\d+\.\d+  dense direct +1\.000 +1\.000 direct +\d+% +1\.0x  dense"
+    assert re.fullmatch(line, rows[2])
+    assert rows[-2].startswith("dense: ") and rows[-1].startswith("realised: ")
 
 
 def test_profiling_leaves_the_engine_as_it_was(engine, chain, x):
