@@ -225,6 +225,12 @@ def test_a_dynamic_shape_is_an_error(weight):
         sparse.MarkSparsity(PLAN)(module_of(x, body=conv(x, weight)))
 
 
+def test_a_depthwise_layer_of_dynamic_shape_stays_as_it_is():
+    x = relay.var("x", shape=(relay.Any(), 6, 5, 7))
+    module = module_of(x, body=conv(x, np.zeros((6, 1, 3, 3), "float32"), groups=6))
+    assert tvm.ir.structural_equal(sparse.MarkSparsity()(module), module)
+
+
 def test_zeros_that_do_not_follow_the_plan_are_an_error_with_the_layers_name(x, rng):
     full = rng.standard_normal((8, 6, 3, 3)).astype("float32")
     with pytest.raises(StructureError, match=r"features.3: .*\n  prune it first"):
