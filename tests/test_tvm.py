@@ -28,7 +28,12 @@ def test_any_other_version_is_refused_with_what_to_install(versions, reason):
 
 
 def test_the_tvm_that_has_relay_is_right_too():
-    assert wrong_tvm("0.19.0.12", None) is None
+    assert wrong_tvm(None, None, "0.19.0.12") is None
+
+
+def test_both_in_one_environment_are_refused():
+    reason = wrong_tvm("0.27.0.post1", "0.1.14.post1", "0.19.0.12")
+    assert reason.startswith("TVM 0.27.0.post1 and TVM 0.19.0.12 have overwritten each other; make")
 
 
 def test_asking_for_relay_here_names_the_environment_that_has_it():

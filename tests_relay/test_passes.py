@@ -225,6 +225,12 @@ def test_a_dynamic_shape_is_an_error(weight):
         sparse.MarkSparsity(PLAN)(module_of(x, body=conv(x, weight)))
 
 
+def test_a_depthwise_layer_of_dynamic_shape_stays_as_it_is():
+    x = relay.var("x", shape=(relay.Any(), 6, 5, 7))
+    module = module_of(x, body=conv(x, np.zeros((6, 1, 3, 3), "float32"), groups=6))
+    assert tvm.ir.structural_equal(sparse.MarkSparsity()(module), module)
+
+
 def test_zeros_that_do_not_follow_the_plan_are_an_error_with_the_layers_name(x, rng):
     full = rng.standard_normal((8, 6, 3, 3)).astype("float32")
     with pytest.raises(StructureError, match=r"features.3: .*\n  prune it first"):
@@ -240,14 +246,14 @@ def test_a_plan_for_layers_that_are_not_there_is_an_error(x, weight):
 def test_weights_that_are_no_constants_are_an_error(x):
     w = relay.var("conv.weight", shape=(8, 6, 3, 3))
     y = relay.nn.conv2d(x, w, kernel_size=(3, 3), channels=8)
-    with pytest.raises(ModelError, match=r"conv: its weight is no constant; run Canonicalise"):
+    with pytest.raises(ModelError, match=r"conv: its weight is no constant; give .* Canonicalise"):
         sparse.MarkSparsity(PLAN)(module_of(x, w, body=y))
 
 
 def test_relax_is_not_to_be_had_here():
     from sparsetvm import _tvm
 
-    with pytest.raises(st.SparseTVMError, match="no relax as it is needed here; pip install"):
+    with pytest.raises(st.SparseTVMError, match=r"no relax .* in an environment of its own"):
         _tvm.relax  # noqa: B018
 
 

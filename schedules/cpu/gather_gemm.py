@@ -9,7 +9,7 @@ from sparsetvm.schedules.common.moves import (
     vectorize_inner,
 )
 
-from sparsetvm.kernels.prefetch import PREFETCH
+from sparsetvm.kernels.gather_gemm import PREFETCH
 from sparsetvm.kernels.tile import Tile, best_block_tile, best_tile
 from sparsetvm.schedules import rule
 

@@ -7,6 +7,10 @@ from .._tvm import T, tirx
 from .builder import store, tensor, tensor_function
 from .epilogue import activation
 
+PREFETCH = "sparsetvm.prefetch"
+"""A schedule annotates its loop over (tile block, group) with 1 where kernels/prefetch.py shall
+fetch x. Nobody does in TVM 0.19: there the same function has just written x."""
+
 
 @dataclass(frozen=True)
 class GatherGemm:

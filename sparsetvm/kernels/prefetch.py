@@ -1,10 +1,11 @@
 """Fetch a tile block's part of x into the caches before the first group reads it."""
 
+import tvm_ffi
+
 from .._tvm import tirx
 from .frame import ALIGN, Frame
+from .gather_gemm import PREFETCH
 
-PREFETCH = "sparsetvm.prefetch"
-"""Annotates a loop over (tile block, group) with 1 where that is wanted."""
 CLOSEST = 3
 """Of LLVM's four degrees of locality."""
 
@@ -20,8 +21,6 @@ def with_prefetch(function, frame: Frame, l2: int):
 
     A gather reads a few lines of each channel: too few for the hardware to see what comes next.
     """
-    import tvm_ffi  # TVM 0.19, whose schedules read PREFETCH too, has none
-
     x, values, mask = function.params[0], function.params[1], function.params[5]
     channels = (int(x.shape[0]) - frame.length(0)) // frame.row
     groups, positions = int(values.shape[1]), int(mask.shape[-1])

@@ -17,7 +17,6 @@ TraceOf = Callable[[tirx.PrimFunc], "tuple[s_tir.schedule.Trace, str] | None"]
 
 KERNEL = "sparsetvm.kernel"
 """The attribute of a kernel that has to be scheduled: which rule does it."""
-"""And what it does not write."""
 RECORD = "sparsetvm.record"
 """The tuning record behind a scheduled kernel."""
 

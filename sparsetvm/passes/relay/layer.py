@@ -41,8 +41,8 @@ def kind_of(call: relay.Call) -> str:
     kind = KIND_OF[call.op.name]
     if kind == "linear" or int(call.attrs.groups) == 1:
         return kind
-    channels, filters = shape_of(call.args[0])[1], shape_of(call.args[1])[0]
-    is_depthwise = int(call.attrs.groups) == channels == filters
+    filters, channels = shape_of(call.args[1])[:2]  # channels of one group
+    is_depthwise = int(call.attrs.groups) == filters and channels == 1
     return kind.replace("conv", "depthwise") if is_depthwise else kind
 
 

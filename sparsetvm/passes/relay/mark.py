@@ -73,7 +73,10 @@ def _structure(call: relay.Call, name: str, plan: Plan | None) -> Structure:
     if not isinstance(call.args[1], relay.Constant):
         if plan is None:
             return Dense()
-        raise ModelError(f"{name}: its weight is no constant; run Canonicalise(params) before")
+        raise ModelError(
+            f"{name}: its weight is no constant; "
+            "give the net's parameters: Canonicalise(params) before, or --params"
+        )
     weight = call.args[1].data.numpy()
     if kind_of(call).startswith("depthwise"):
         return Dense()
