@@ -123,7 +123,7 @@ def _with_block_margins(function, frame: BlockFrame, channels: int):
             for pixel in pixels
             if (line.block, pixel.block) != (0, 0)
         ]
-        return tirx.SeqStmt(margins)
+        return tirx.SeqStmt(margins) if len(margins) > 1 else margins[0]
 
     if not any((*frame.back, *ahead)):
         return function

@@ -125,7 +125,8 @@ def test_ready_plans_load_and_spare_first_depthwise_and_linear_layers(name):
 @pytest.mark.parametrize("group", [1, 2, 4, 8])
 def test_the_8x_plans_are_pattern_and_connectivity(group):
     structure = Plan.named(f"pattern8x-b{group}").structure_for("features.5", "conv2d", CONV)
-    assert structure == PatternConnectivity(4, 8, 3.6, group)
+    block = 32 if group == 1 else None  # single filters take x block by block
+    assert structure == PatternConnectivity(4, 8, 3.6, group, block)
 
 
 def test_the_other_ready_plans_are_what_their_names_say():
