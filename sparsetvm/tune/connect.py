@@ -1,5 +1,8 @@
 """How a tuning database is reached: the user's own file, another file, or a server by its URL."""
 
+import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -10,6 +13,11 @@ from ..errors import FileError
 
 PATIENCE = 60.0
 """Seconds that a writer waits for its turn; a turn takes milliseconds."""
+
+_NAP = 0.001
+"""Seconds between a writer's attempts. SQLite's own waiting naps ever longer, up to 0.1 s, and
+beside a writer that hardly pauses would not meet the moments between two of its turns for minutes.
+"""
 
 
 def default_path() -> Path:
@@ -65,10 +73,25 @@ def _prepare_sqlite(connection, _pool_record) -> None:
     """
     connection.isolation_level = None  # we say BEGIN ourselves
     for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {setting}")
+        _patiently(connection.execute, f"PRAGMA {setting}")
 
 
 def _begin_sqlite(connection: sql.Connection) -> None:
     """A writer waits for its turn at once: after reading it might come too late to write."""
     writes = connection.get_execution_options().get("writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    waits = 0 if writes else round(PATIENCE * 1000)
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {waits}")
+    _patiently(connection.exec_driver_sql, "BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _patiently(execute: Callable[[str], object], statement: str) -> None:
+    """Again while others hold the lock, for as long as PATIENCE lasts."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            execute(statement)
+            return
+        except (sqlite3.OperationalError, exc.OperationalError) as err:
+            if "locked" not in str(err) or time.monotonic() > end:
+                raise
+        time.sleep(_NAP)

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -197,6 +198,31 @@ def test_tuners_that_start_together_make_one_database(where):
     assert {0, 1000, 2000, 3000} <= numbers
 
 
+def test_a_writer_gets_its_turn_beside_one_that_hardly_pauses(tmp_path):
+    where = str(tmp_path / "tuning.db")
+    store = Store(where)
+    hog = sqlite3.connect(where, isolation_level=None, check_same_thread=False)
+    done = threading.Event()
+
+    def write_without_end():
+        while not done.is_set():
+            hog.execute("BEGIN IMMEDIATE")
+            time.sleep(0.02)  # a slow disk
+            hog.execute("COMMIT")
+
+    other = threading.Thread(target=write_without_end)
+    other.start()
+    begun = time.monotonic()
+    for number in range(3):
+        store.commit(plain_record(W1, number))
+    waited = time.monotonic() - begun
+    done.set()
+    other.join()
+    store.close()
+    hog.close()
+    assert waited < 20
+
+
 def test_kill_9_loses_nothing_that_was_acknowledged_and_tears_nothing(where):
     kills = int(os.environ.get("SPARSETVM_KILLS", 8))
     rng, acknowledged = random.Random(0), []
@@ -208,7 +234,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged_and_tears_nothing(where):
         time.sleep(rng.uniform(0, 0.1))
         victim.send_signal(signal.SIGKILL)
         out, err = victim.communicate()
-        assert b"Traceback" not in err
+        assert b"Traceback" not in err, err.decode()
         acknowledged += whole_lines(first + out)
         writers.append(start(where, 100_000 * (kill + 2)))
     for writer in writers:
