@@ -132,7 +132,7 @@ def flat_step(output, call, is_flat) -> Step | None:
 
 
 def _elementwise(output, call, inputs):
-    if len({value.size + (value.channels, value.batch) for value in inputs}) > 1:
+    if len({(*value.size, value.channels, value.batch) for value in inputs}) > 1:
         return None
     numbers = [a for a in call.args if not _is_image(a)]
     if call.op.name == "relax.clip":

@@ -15,16 +15,22 @@ from ..targets.target import Target
 
 WINOGRAD = {3: (4, 2), 5: (2,)}
 """Kernel size r -> the m of F(m x m, r x r) that are accurate in float32."""
+LEAD = 1.05
+"""A form that is a digit less accurate has to be so many times as fast; less is within what two
+measurements of one net differ by."""
 CYCLE = 0.9
 """Of the multiply-adds that a core could start, those that direct gather-GEMM does."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Form:
-    """`outputs` is the m of F(m x m, r x r); 1: direct."""
+    """`outputs` is the m of F(m x m, r x r); 1: direct. The most accurate form is the least."""
 
     sparse: bool
     outputs: int = 1
+
+    def __lt__(self, other: "Form") -> bool:
+        return (self.outputs, not self.sparse) < (other.outputs, not other.sparse)
 
     def __str__(self) -> str:
         domain = "direct" if self.outputs == 1 else f"F({self.outputs}x{self.outputs})"
@@ -51,7 +57,7 @@ def forms_of(layer: Layer) -> tuple[Form, ...]:
     """All forms of a layer; the direct one with its zeros left out comes first."""
     outputs = (1, *WINOGRAD.get(layer.kernel[0], ())) if _has_tiles(layer) else (1,)
     sparse = (False,) if isinstance(layer.structure, Dense) else (True, False)
-    return tuple(Form(s, m) for s in sparse for m in outputs)
+    return tuple(sorted(Form(s, m) for s in sparse for m in outputs))
 
 
 def choose(
@@ -69,10 +75,16 @@ def choose(
         forms = [form for form in forms_of(layer) if winograd or form.outputs == 1]
         known = times.get(layer.name, {})
         if known.keys() >= set(forms):
-            chosen[layer.name] = min(forms, key=known.__getitem__)
+            chosen[layer.name] = fastest({form: known[form] for form in forms})
         else:
             chosen[layer.name] = _by_cycles(layer, forms, arrays[layer.weight], target)
     return chosen
+
+
+def fastest(times: Mapping[Form, float]) -> Form:
+    """The form to run, by the milliseconds of each; of nearly equal ones the most accurate."""
+    limit = LEAD * min(times.values())
+    return min(form for form, ms in times.items() if ms <= limit)
 
 
 def _has_tiles(layer: Layer) -> bool:

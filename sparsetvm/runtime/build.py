@@ -6,11 +6,12 @@ from math import prod
 from pathlib import Path
 
 from .. import __version__
-from .._tvm import relax, tvm
+from .._tvm import tvm
 from ..frontends.imported import Imported
 from ..ir.layer import Layer, LayerIR
 from ..kernels.cut import tiles
 from ..passes.form import DENSE, Form
+from ..passes.kernel_calls import kernel_calls
 from ..passes.schedule import RECORD
 from ..targets.target import Target
 from .artifact import Artifact
@@ -55,26 +56,11 @@ def build(
 
 
 def _steps(program: Imported, layers: set[str]) -> tuple[Step, ...]:
-    """The kernel calls of main in order; a call that reads a layer's packed constants is that
-    layer's."""
-    main = program.module["main"]
-    parameters = main.params[len(program.inputs) :]
-    owner = {
-        var: name.rpartition(".")[0]
-        for var, name in zip(parameters, program.parameters, strict=True)
-    }
-    call_tir = tvm.ir.Op.get("relax.call_tir")
+    """The kernel calls of main in order; one that reads a layer's packed constants is its step."""
     steps = []
-    for block in main.body.blocks:
-        for binding in block.bindings:
-            call = binding.value
-            if isinstance(call, relax.Call) and call.op == call_tir:
-                kernel = call.args[0].name_hint
-                owners = [owner[arg] for arg in call.args[1].fields if arg in owner]
-                name = next(
-                    (name for name in owners if name in layers), kernel.rstrip("0123456789")
-                )
-                steps.append(Step(kernel, name))
+    for call in kernel_calls(program):
+        owner = next((name for name in call.owners if name in layers), None)
+        steps.append(Step(call.kernel, owner or call.kernel.rstrip("0123456789")))
     return tuple(steps)
 
 

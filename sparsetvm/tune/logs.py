@@ -48,12 +48,12 @@ def folder_of(session: Session) -> Path:
 
 
 def export_logs(store: Store, session: Session, root: str | Path, overwrite: bool = False) -> Path:
-    """Write the fastest verified record of each of a session's tasks; the folder it is in.
+    """Write the fastest verified record of each kernel that compile takes; the folder it is in.
 
     Whole or not at all. FileError if it is there already, unless `overwrite`.
     """
     best = []
-    for hash in dict.fromkeys(task.workload for task in session.tasks):
+    for hash in dict.fromkeys(task.workload for task in session.tasks if task.ships):
         best += store.records(session.place, hash, [VERIFIED], limit=1)
     if not best:
         raise FileError(

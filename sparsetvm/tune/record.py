@@ -76,6 +76,8 @@ class TaskTimes:
     dense_ms: float | None = None
     exhausted: bool = False
     """Every candidate that there is was tried."""
+    ships: bool = True
+    """Its form is the one that a layer runs in; others were tuned to be compared with."""
 
 
 @dataclass(frozen=True)

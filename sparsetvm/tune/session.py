@@ -13,7 +13,7 @@ import xgboost
 from .. import __version__
 from .._tvm import tvm
 from ..ir import LayerIR, verify
-from ..passes.form import DENSE, Form, FormTimes, choose
+from ..passes.form import DENSE, Form, FormTimes, choose, fastest
 from ..passes.layer_ir import in_relax
 from ..passes.lower import lower
 from ..passes.pipeline import program_of
@@ -240,6 +240,7 @@ def _times(
         best_ms=best and best.seconds and 1e3 * best.seconds,
         dense_ms=times[task.layers[0]].get(DENSE),
         exhausted=hash in exhausted,
+        ships=any(fastest(times[layer]) == task.form for layer in task.layers),
     )
 
 

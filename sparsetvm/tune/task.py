@@ -12,6 +12,7 @@ from ..kernels.gather_gemm import GatherGemm
 from ..kernels.margins import MARGINS, Margins
 from ..kernels.winograd import Winograd
 from ..passes.form import Form
+from ..passes.kernel_calls import KernelCall, kernel_calls
 from ..passes.lower import Lowered
 from ..passes.schedule import KERNEL
 
@@ -59,31 +60,24 @@ class Task:
 
 def tasks_of(program: Lowered) -> tuple[Task, ...]:
     """The kernels of a program that still have to be scheduled."""
-    main = program.module["main"]
-    parameters = main.params[len(program.inputs) :]
-    names = dict(zip(parameters, program.parameters, strict=True))
-    calls: dict[tvm.ir.GlobalVar, list[relax.Call]] = {}
-    for block in main.body.blocks:
-        for binding in block.bindings:
-            call = binding.value
-            if isinstance(call, relax.Call) and call.op == tvm.ir.Op.get("relax.call_tir"):
-                calls.setdefault(call.args[0], []).append(call)
-    rng = np.random.default_rng(SEED)
-    results = [prod(int(n) for n in c.ty.shape) for each in calls.values() for c in each]
+    calls: dict[str, list[KernelCall]] = {}
+    for call in kernel_calls(program):
+        calls.setdefault(call.kernel, []).append(call)
+    results = [prod(int(n) for n in one.call.ty.shape) for each in calls.values() for one in each]
     touched = sum(array.nbytes for array in program.arrays.values()) + 4 * sum(results)
+    rng = np.random.default_rng(SEED)
     tasks = []
-    for name, callers in calls.items():
-        kernel, function = program.kernels.get(name.name_hint), program.module[name]
-        if kernel is not None:
-            owners = tuple(names[call.args[1][1]].rpartition(".")[0] for call in callers)
+    for name, (first, *others) in calls.items():
+        if name in program.kernels:
+            function, arguments = program.module[first.call.args[0]], first.call.args[1]
             task = Task(
-                layers=owners,
-                form=program.forms[owners[0]],
+                layers=tuple(one.owners[0] for one in (first, *others)),
+                form=program.forms[first.owners[0]],
                 module=workload(function),
-                kernel=kernel,
+                kernel=program.kernels[name],
                 margins=Margins.of(function),
-                arguments=tuple(_array(a, names, program.arrays, rng) for a in callers[0].args[1]),
-                outputs=int(callers[0].ty.shape[0]),
+                arguments=tuple(_array(a, first.constants, program.arrays, rng) for a in arguments),
+                outputs=int(first.call.ty.shape[0]),
                 between=touched,
             )
             tasks.append(task)

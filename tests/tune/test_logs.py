@@ -74,6 +74,15 @@ def test_only_the_fastest_verified_record_of_each_task_is_exported(folder, datab
     assert records == [dataclasses.replace(record, created=tuned.date) for record in best]
 
 
+def test_kernels_of_forms_that_do_not_ship_are_not_exported(database, tuned, tmp_path):
+    first, *others = tuned.tasks
+    compared = dataclasses.replace(first, ships=False)
+    part = dataclasses.replace(tuned, tasks=(compared, *others))
+    found, records = read_logs(export_logs(database.store, part, tmp_path))
+    assert found == part
+    assert {record.workload.hash for record in records} == {task.workload for task in others}
+
+
 def test_metaschedules_own_database_reads_the_folder(folder, database):
     theirs = ms.database.JSONDatabase(work_dir=str(folder))
     assert len(theirs) == len(SIZES)
