@@ -7,6 +7,7 @@ import numpy as np
 
 from ..bench.demo import DemoResult, EdgeMaps
 from ..files import write_whole
+from ..runtime.threads import in_words
 from . import plots
 from .page import cards, figure, page, row, section, small, table, wide
 
@@ -48,7 +49,7 @@ def _headline(result: DemoResult) -> str:
     ours, speedup = bench.ours.timing, bench.speedup_over_fastest_dense
     facts = []
     if ours:
-        facts.append((f"{ours.ms:.1f} ms", f"a run, {_threads(bench.threads)}"))
+        facts.append((f"{ours.ms:.1f} ms", f"a run, {in_words(bench.threads)}"))
     if speedup:
         name = NAMES.get(bench.fastest_dense, bench.fastest_dense).partition(",")[0]
         facts.append((f"{speedup:.1f}x", f"faster than {name}"))
@@ -85,7 +86,7 @@ def _engines(result: DemoResult) -> str:
         for name in names
     ]
     text = (
-        f"Milliseconds of one image, {_threads(result.bench.threads)}, float32 everywhere: medians "
+        f"Milliseconds of one image, {in_words(result.bench.threads)}, float32 everywhere: medians "
         "of runs in turns, one engine at a time, each checked against PyTorch on the same weights."
     )
     bars = [spread[name]["ms"] for name in names]
@@ -138,12 +139,8 @@ def _small(result: DemoResult) -> str:
         f"{name} {version}" for name, version in bench.to_json()["versions"].items()
     )
     text = (
-        f"{bench.machine.cpu}, {_threads(bench.threads)}. About {bench.seconds} s of runs for each "
+        f"{bench.machine.cpu}, {in_words(bench.threads)}. About {bench.seconds} s of runs for each "
         f"engine. Seed {result.seed}. {versions}."
     )
     command = f"<p><code>sparsetvm demo --plan {result.plan} --threads {bench.threads}</code></p>"
     return section("How this was measured", text, command)
-
-
-def _threads(count: int) -> str:
-    return f"{count} thread{'s' if count > 1 else ''}"

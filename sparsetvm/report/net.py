@@ -8,6 +8,7 @@ from ..bench.net_report import NetReport
 from ..files import write_whole
 from ..runtime import LayerTime
 from ..runtime.layer_time import HEAD, notes
+from ..runtime.threads import in_words
 from ..tune.curves import Curve
 from ..tune.record import TaskTimes
 from . import plots
@@ -23,7 +24,7 @@ def write_net_report(result: NetReport, path: str | Path, overwrite: bool = Fals
 def _report(result: NetReport) -> str:
     lead = (
         f"{result.manifest.source} for {result.manifest.target}, run on "
-        f"{result.profile.device} with {_threads(result.profile.threads)}, {result.date} UTC."
+        f"{result.profile.device} with {in_words(result.profile.threads)}, {result.date} UTC."
     )
     parts = [_headline(result), _layers(result), _roofline(result), _tuning(result), _how(result)]
     return page(f"{result.name}, layer by layer", lead, parts)
@@ -33,7 +34,7 @@ def _headline(result: NetReport) -> str:
     profile, layers = result.profile, result.profile.layers
     facts = [
         (f"{profile.total.ms:.3g} ms", f"a run (p10 {profile.total.p10:.3g}, "
-         f"p90 {profile.total.p90:.3g}), {_threads(profile.threads)}")
+         f"p90 {profile.total.p90:.3g}), {in_words(profile.threads)}")
     ]  # fmt: skip
     if operations := sum(layer.facts.work for layer in layers):
         rate = sum(layer.facts.operations for layer in layers) / operations
@@ -83,7 +84,7 @@ def _bars(layers: list[LayerTime]) -> str:
 def _roofline(result: NetReport) -> str:
     points, ceilings = result.roofline, result.ceilings
     text = (
-        f"Each layer's speed, below what {_threads(ceilings.threads)} of this machine can do: "
+        f"Each layer's speed, below what {in_words(ceilings.threads)} of this machine can do: "
         f"{ceilings.gflops:.0f} GFLOP/s in a loop of multiply-adds, {ceilings.bandwidth:.0f} GB/s "
         "read from memory, both measured in this run. Operations are those that the form does; a "
         "layer above the slope had its data in a cache."
@@ -147,7 +148,3 @@ def _how(result: NetReport) -> str:
         "timed in the same net when it was tuned, not in this run."
     )
     return section("How this was measured", text)
-
-
-def _threads(count: int) -> str:
-    return f"{count} thread{'s' if count > 1 else ''}"

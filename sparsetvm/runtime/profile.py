@@ -8,6 +8,7 @@ import numpy as np
 
 from .layer_time import HEAD, LayerTime, aligned, notes
 from .manifest import LayerFacts
+from .threads import in_words
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,9 @@ class Profile:
         return (step.name, f"{step.time.ms:.3f}", *of_layer)
 
     def _head(self) -> str:
-        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         return (
             f"{self.total.ms:.3f} ms (p10 {self.total.p10:.3f}, p90 {self.total.p90:.3f})   "
-            f"{self.device}, {threads}, median of {self.repeats} runs"
+            f"{self.device}, {in_words(self.threads)}, median of {self.repeats} runs"
         )
 
 

@@ -15,6 +15,11 @@ does later: torch, numpy, a second engine.
 _of_caller = threading.local()  # TVM keeps one pool for each thread that calls
 
 
+def in_words(threads: int) -> str:
+    """1 thread, 2 threads."""
+    return f"{threads} thread{'s' if threads > 1 else ''}"
+
+
 def use_threads(threads: int) -> None:
     """Let the caller's next kernels run on so many threads, or on all CPUs if they are fewer."""
     cpus = allowed_cpus()
