@@ -34,7 +34,7 @@ def gather_gemm(sch, pick) -> None:
 
 
 def _all_columns(sch, pick, best: Tile) -> None:
-    """block of tiles -> group -> tile -> column -> (filters x lines x vectors x lanes in registers)
+    """block of tiles -> group -> tile -> columns -> (filters x lines x vectors x lanes in registers)
 
     Weights that outweigh x are read once: a block is all tiles of a line. Otherwise x is, and a
     block holds as many tiles as it takes to do about four thousand columns before the next group's
@@ -55,9 +55,10 @@ def _all_columns(sch, pick, best: Tile) -> None:
     )
     strip, line = sch.split(line, pick.tile(sch, line, default=(best.lines,)))
     slice_, filters = sch.split(filters, pick.tile(sch, filters, default=(best.filters,)))
-    column = sch.fuse(n, k)
-    column, step = sch.split(column, [None, pick.one_of(sch, [1, 2, 4], default=1)])
-    sch.reorder(strip, tile_block, group, tile, slice_, column, step, filters, line, vector, lane)
+    column, step = sch.split(k, [None, pick.one_of(sch, [1, 2, 4], default=1)])
+    sch.reorder(
+        strip, tile_block, group, tile, slice_, n, column, step, filters, line, vector, lane
+    )
 
     sch.reverse_compute_at(epilogue, slice_, preserve_unit_loops=True)
     sch.set_scope(block, 0, "local")
@@ -69,7 +70,7 @@ def _all_columns(sch, pick, best: Tile) -> None:
 
     sch.vectorize(lane)
     unroll_all(sch, [step, filters, line, vector])
-    vectorize_inner(sch, sch.decompose_reduction(block, column), keep=3)
+    vectorize_inner(sch, sch.decompose_reduction(block, n), keep=3)
 
 
 def _block_by_block(sch, pick, best: Tile) -> None:

@@ -21,7 +21,11 @@ Plan = Annotated[
     ),
 ]
 Target = Annotated[
-    str, typer.Option(help="cpu: this machine's; cpu:haswell: another of its family.")
+    str,
+    typer.Option(
+        help="cpu: this machine's; cpu:haswell: another of its family; android-cpu, linux-arm64: "
+        "other devices'; `sparsetvm targets` lists them."
+    ),
 ]
 Threads = Annotated[
     int | None,

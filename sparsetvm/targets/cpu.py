@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .._tvm import tvm
 from ..errors import TargetError
-from .link import host_linker
+from .link import Linker, host_linker
 from .target import Target, targets
 
 _X86_EXTENSIONS = frozenset(
@@ -24,17 +24,27 @@ _SYSTEM = Path("/sys/devices/system/cpu")
 
 @targets.register("cpu")
 def cpu(variant: str | None = None, threads: int | None = None) -> Target:
-    """This machine's CPU, or code for `variant`, a CPU that LLVM knows of the same architecture."""
+    """The CPU of this machine, or another of its family."""
     tvm_target = dict(host() if variant is None else _named(variant))
     return of_llvm(f"cpu:{variant}" if variant else "cpu", tvm_target, threads or cores(), ("cpu",))
 
 
 def of_llvm(
-    name: str, tvm_target: Mapping[str, object], threads: int, schedule_path: tuple[str, ...]
+    name: str,
+    tvm_target: Mapping[str, object],
+    threads: int,
+    schedule_path: tuple[str, ...],
+    caches: tuple[int, int] | None = None,
+    linker: Linker | None = None,
 ) -> Target:
-    """What LLVM knows of `tvm_target`, as a Target whose device is this machine's CPU."""
+    """What LLVM knows of `tvm_target`, as a Target.
+
+    `caches` are bytes of a core's first and second data cache; they and the linker are this
+    machine's where they are left out.
+    """
     features = extensions(tvm_target)
     lanes, registers = _vectors(features)
+    l1, l2 = caches or (_cache_size(1, default=32 << 10), _cache_size(2, default=256 << 10))
     return Target(
         name=name,
         tvm={**tvm_target, "num-cores": threads},
@@ -42,10 +52,10 @@ def of_llvm(
         lanes=lanes,
         registers=registers,
         threads=threads,
-        l1=_cache_size(1, default=32 << 10),
-        l2=_cache_size(2, default=256 << 10),
+        l1=l1,
+        l2=l2,
         schedule_path=schedule_path,
-        linker=host_linker(),
+        linker=linker or host_linker(),
         open_device=tvm.cpu,
     )
 
@@ -104,7 +114,7 @@ def _named(mcpu: str) -> dict[str, object]:
 
 
 def _vectors(features: frozenset[str]) -> tuple[int, int]:
-    """(float32 lanes, registers) of the widest vectors.
+    """(float32 lanes, registers) of the widest vectors; Target says which registers count.
 
     Kernels ask for vectors of this width by name, and LLVM then keeps them, also on CPUs for which
     it would choose 256 bits by itself.
@@ -114,7 +124,7 @@ def _vectors(features: frozenset[str]) -> tuple[int, int]:
     if "avx" in features:
         return 8, 16
     if "neon" in features:
-        return 4, 32
+        return 4, 28  # of 32: ARM multiplies nothing in memory, so some hold what is being loaded
     return 4, 16
 
 

@@ -17,7 +17,7 @@ class Target:
     """One device as the compiler sees it. Schedules follow from these numbers, not its name."""
 
     name: str
-    """As the user wrote it: cpu, cpu:haswell."""
+    """As the user wrote it: cpu, cpu:haswell, android-cpu."""
     tvm: Mapping[str, object] = field(hash=False)
     """What tvm.target.Target is made from."""
     features: frozenset[str]
@@ -25,7 +25,7 @@ class Target:
     lanes: int
     """float32 numbers in one vector."""
     registers: int
-    """Vector registers."""
+    """Vector registers for sums, weights and inputs that are used more than once."""
     threads: int
     """Threads that a run may use; 1: kernels hold no parallel loop."""
     l1: int
@@ -52,8 +52,9 @@ targets: Registry[Make] = Registry("target", TargetError)
 def resolve(name: str, threads: int | None = None) -> Target:
     """The target called `name`, with all cores of the device unless `threads` says how many.
 
-    cpu            the CPU of this machine
-    cpu:haswell    code for another CPU of its family, by LLVM's name
+    cpu                       the CPU of this machine
+    cpu:haswell               code for another CPU of its family, by LLVM's name
+    android-cpu, linux-arm64  64-bit ARM devices; android-cpu:cortex-a76 is one CPU of theirs
     """
     if threads is not None and threads < 1:
         raise TargetError(f"threads must be 1 or more; got {threads}\n  leave it out for all cores")
