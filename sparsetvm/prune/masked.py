@@ -26,9 +26,13 @@ def hold(weight: Weight) -> None:
 
     The parameter stays the same object, so optimizers made before go on with it.
     """
-    mask = torch.ones_like(weight.parameter, dtype=torch.bool)
+    original = weight.parameter
+    mask = torch.ones_like(original, dtype=torch.bool)
     for module, parameter in weight.holders:
+        # a stand-in, for torch calls set_() on what it registers, and DDP's hooks would be lost
+        setattr(module, parameter, nn.Parameter(original.detach(), original.requires_grad))
         parametrize.register_parametrization(module, parameter, Masked(mask))
+        module.parametrizations[parameter].original = original
 
 
 def mask_of(weight: Weight) -> torch.Tensor:

@@ -66,7 +66,7 @@ class BCR(Structure):
         )
 
     def at_rate(self, rate: float) -> Structure:
-        return replace(self, column_rate=max(1.0, rate / self.row_rate))
+        return replace(self, column_rate=rate)
 
     def rate_for(self, shape: tuple[int, ...]) -> float:
         return float(self.row_rate * self.column_rate)

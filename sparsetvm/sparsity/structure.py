@@ -82,7 +82,7 @@ class Structure(ABC):
         return np.arange(channels * positions).reshape(channels, positions)
 
     def at_rate(self, rate: float) -> "Structure":
-        """The same with its last part at another rate, where that is free."""
+        """The same at another rate of its last part (connectivity, column_rate, ...), if free."""
         return self
 
     def check(self, weight: np.ndarray) -> None:

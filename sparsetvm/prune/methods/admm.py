@@ -23,13 +23,14 @@ Parts = dict[str, list[torch.Tensor]]
 
 @methods.register("admm")
 class ADMM(Method):
-    """Z and U are updated `every` so many steps; rho rises tenfold to `rho` in `levels` levels.
+    """Z and U are updated `updates` times; rho rises tenfold from level to level, to `rho`.
 
     The projection finds pattern sets anew each time, so they are learned with the weights.
     """
 
-    def __init__(self, steps: int = 1000, every: int = 50, rho: float = 0.1, levels: int = 3):
-        self.steps, self._every, self._rho, self._levels = steps, every, rho, levels
+    def __init__(self, steps: int = 1000, updates: int = 20, rho: float = 0.1, levels: int = 3):
+        self.steps, self._rho, self._levels = steps, rho, levels
+        self._every = -(-steps // updates)
 
     def start(
         self,

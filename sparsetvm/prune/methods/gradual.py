@@ -17,14 +17,14 @@ from .method import Masks, Method, methods
 
 @methods.register("gradual")
 class Gradual(Method):
-    """Each time the plan's zeros are found anew; the smallest of these weights go first.
+    """In each of `updates` the plan's zeros are found anew; the smallest of these weights go first.
 
     So every structure can be reached step by step, whatever parameters it has. A weight that was
     masked keeps its value and may come back until the end.
     """
 
-    def __init__(self, steps: int = 1000, every: int = 20):
-        self.steps, self._every = steps, every
+    def __init__(self, steps: int = 1000, updates: int = 20):
+        self.steps, self._every = steps, -(-steps // updates)
 
     def start(
         self,

@@ -41,7 +41,8 @@ class Reweighted(Method):
         target: float | None = None,
         rounds: int = 4,
     ):
-        self.steps, self._strength, self._target, self._rounds = steps, strength, target, rounds
+        self.steps, self._strength, self._target = steps, strength, target
+        self._every = -(-steps // rounds)
 
     def start(
         self,
@@ -71,7 +72,7 @@ class Reweighted(Method):
             self._take_rates(self._find_rates(operations))
             values = {name: weight.parameter.detach() for name, weight in self._weights.items()}
             return project(values, self._structures)
-        if step % -(-self.steps // self._rounds) == 0:
+        if step % self._every == 0:
             self._choose_groups()
         return None
 

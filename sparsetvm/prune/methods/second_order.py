@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...sparsity import Structure
-from ..layers import Weight
+from ...sparsity import Structure, share_patterns
+from ..layers import Weight, read_weights
 from ..processes import is_first, take_from_first
 from ..projection import project
 from ..refit import Samples, fit_layers
@@ -47,10 +47,11 @@ class SecondOrder(Method):
         values = {name: weight.parameter.detach() for name, weight in weights.items()}
         by_magnitude = project(values, structures)
         if is_first():
+            shared = share_patterns(structures, read_weights(weights))
             dense = deepcopy(model)
             for name, mask in by_magnitude.items():
                 values[name].mul_(mask)
-            self._errors = fit_layers(dense, model, self._samples, structures, self._seed)
+            self._errors = fit_layers(dense, model, self._samples, shared, self._seed)
         with torch.no_grad():
             take_from_first(model.parameters())
         return {name: value != 0 for name, value in values.items()}
