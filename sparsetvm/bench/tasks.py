@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from ..errors import InputError
-from ..prune import Pruner
+from ..prune import Pruner, soft_label_loss
 from ..registry import Registry
 from .data import DataSet
 from .nets.small import DigitsVGG, MotionC3D, SpeakerGRU
@@ -47,9 +47,10 @@ def train(
     seed: int,
     pruner: Pruner | None = None,
 ) -> nn.Module:
-    """Train the net in place, for `epochs` with a pruner, for `dense_epochs` without one.
+    """Train the net in place; `seed` shuffles the samples.
 
-    `seed` shuffles the samples.
+    For `dense_epochs` by the labels alone; with a pruner for `epochs`, by the answers that the net,
+    still dense, gives at the start as well.
     """
     x, y = data.train
     if x.ndim == 4:
@@ -60,11 +61,16 @@ def train(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     shuffle = torch.Generator().manual_seed(seed)
     if pruner:
+        dense_logits = answers(net, x)
         pruner.prepare(optimizer)
     net.train()
     for _ in range(epochs):
         for chosen in torch.randperm(len(x), generator=shuffle).split(task.batch):
-            loss = functional.cross_entropy(net(x[chosen]), y[chosen])
+            logits = net(x[chosen])
+            if pruner:
+                loss = soft_label_loss(logits, dense_logits[chosen], y[chosen])
+            else:
+                loss = functional.cross_entropy(logits, y[chosen])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -77,8 +83,12 @@ def train(
 
 
 @torch.no_grad()
+def answers(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """The net's logits [n, classes] for many samples."""
+    return torch.cat([net.eval()(part) for part in x.split(250)])
+
+
 def accuracy_of(net: nn.Module, data: DataSet) -> float:
     """The part of the test samples that the net gets right."""
     x, y = data.test
-    answers = torch.cat([net.eval()(part).argmax(1) for part in x.split(250)])
-    return float((answers == y).double().mean())
+    return float((answers(net, x).argmax(1) == y).double().mean())

@@ -99,6 +99,7 @@ class Pruner:
             self._set(masks, values)
         if self._state is not None:
             self._load(self._state)
+            self._state = None
         self._hooks = [one.register_step_pre_hook(self._before_update) for one in optimizers]
 
     def step(self) -> None:

@@ -37,7 +37,7 @@ class Reweighted(Method):
     def __init__(
         self,
         steps: int = 1000,
-        strength: float = 0.3,
+        strength: float = 4.0,
         target: float | None = None,
         rounds: int = 4,
     ):
