@@ -21,6 +21,7 @@ _HOME = {
     "Engine": "runtime.engine",
     "LayerIR": "ir.layer",
     "Plan": "sparsity.plan",
+    "Pruner": "prune.pruner",
     "SparseTVMError": "errors",
     "compile": "compiler",
     "export": "compiler",

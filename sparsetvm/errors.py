@@ -18,6 +18,10 @@ class ModelError(SparseTVMError):
     """A model that cannot be read, or that holds what no front end can take."""
 
 
+class TrainingError(SparseTVMError):
+    """A training that went astray, or a pruner that is used out of turn."""
+
+
 class FileError(SparseTVMError):
     """A file that is missing, truncated, altered, of another version, or in the way."""
 

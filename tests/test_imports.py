@@ -41,7 +41,7 @@ HOMES = {
     "onnx": {"frontends", "bench"},
     "xgboost": {"tune"},
     "sqlalchemy": {"tune"},
-    "platformdirs": {"tune"},
+    "platformdirs": {"tune", "bench"},
     "onnxruntime": {"bench"},
     "skimage": {"bench"},
     "h5py": {"bench"},

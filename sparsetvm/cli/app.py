@@ -4,6 +4,7 @@ import logging
 import sys
 import tempfile
 import traceback
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -11,23 +12,16 @@ from rich.logging import RichHandler
 
 from .. import __version__
 from ..errors import SparseTVMError
-from . import (
-    ablate,
-    bench,
-    compile,
-    demo,
-    export,
-    inspect,
-    prune,
-    records,
-    report,
-    run,
-    targets,
-    tune,
-)
+from . import records
 from .output import STDERR
 
 EXAMPLE = "sparsetvm demo"
+
+VERBS = (
+    *("demo", "prune", "accuracy", "export", "inspect", "tune", "compile", "run", "report"),
+    *("bench", "ablate", "targets"),
+)
+"""In the order of the help; each is a file of this folder."""
 
 app = typer.Typer(
     name="sparsetvm",
@@ -36,8 +30,8 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (demo, prune, export, inspect, tune, compile, run, bench, report, ablate, targets):
-    _name = _verb.__name__.rpartition(".")[2]
+for _name in VERBS:
+    _verb = import_module(f".{_name}", __package__)
     app.command(_name, epilog=f"Example: {_verb.EXAMPLE}")(_verb.command)
 app.add_typer(records.app, name="records")
 

@@ -1,7 +1,17 @@
 """Zeros in a torch module where a plan wants them, and what is left made the best of."""
 
 from .magnitude import prune, prune_with_report
+from .pruner import Pruner
 from .refit import refit
 from .report import PrunedLayer, PruneReport
+from .soft_labels import soft_label_loss
 
-__all__ = ["PruneReport", "PrunedLayer", "prune", "prune_with_report", "refit"]
+__all__ = [
+    "PruneReport",
+    "PrunedLayer",
+    "Pruner",
+    "prune",
+    "prune_with_report",
+    "refit",
+    "soft_label_loss",
+]

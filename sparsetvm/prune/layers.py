@@ -1,15 +1,44 @@
-"""The layers of a torch module that a plan may prune, and the structure that each of them gets."""
+"""The weights of a torch module that a plan may prune, and the structure that each of them gets."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from ..errors import ModelError
 from ..sparsity import Plan, Structure, share_patterns
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A weight [filters, input channels, *kernel], and all modules that compute with it."""
+
+    name: str
+    """As plans say it: the module's, 'features.3'; of a recurrent one 'gru.weight_hh_l0'."""
+    kind: str
+    """conv1d, conv2d, conv3d or linear; recurrent weights [gates * hidden, in] are linear."""
+    holders: tuple[tuple[nn.Module, str], ...]
+    """(module, name of its parameter); several where layers share the weight."""
+
+    @property
+    def parameter(self) -> nn.Parameter:
+        """What the optimizer changes; a mask that is held over it does not show."""
+        module, parameter = self.holders[0]
+        if parametrize.is_parametrized(module, parameter):
+            return module.parametrizations[parameter].original
+        return getattr(module, parameter)
+
+    @property
+    def full_name(self) -> str:
+        """As the state dict says it: 'features.3.weight', 'gru.weight_hh_l0'."""
+        parameter = self.holders[0][1]
+        return f"{self.name}.weight" if parameter == "weight" else self.name
 
 
 def find_layers(model: nn.Module) -> dict[str, nn.Module]:
@@ -25,14 +54,20 @@ def find_layers(model: nn.Module) -> dict[str, nn.Module]:
     return layers
 
 
-def kind_of(layer: nn.Module) -> str:
-    """conv1d, conv2d, conv3d or linear, as plans say it."""
-    return "linear" if isinstance(layer, nn.Linear) else f"conv{layer.weight.ndim - 2}d"
+def find_weights(model: nn.Module) -> dict[str, Weight]:
+    """The weights of those layers and of recurrent ones, by the names that plans match."""
+    found: dict[int, tuple[str, str, list[tuple[nn.Module, str]]]] = {}
+    for name, module in model.named_modules():
+        for parameter in _prunable_parameters(module):
+            own = name if parameter == "weight" else f"{name}.{parameter}".removeprefix(".")
+            values = _plain_parameter(own, module, parameter)
+            found.setdefault(id(values), (own, _kind_of(module), []))[2].append((module, parameter))
+    return {name: Weight(name, kind, tuple(holders)) for name, kind, holders in found.values()}
 
 
-def read_weights(layers: Mapping[str, nn.Module]) -> dict[str, np.ndarray]:
-    """The weights [filters, input channels, *kernel]; ModelError if one cannot be pruned."""
-    return {name: _read_weight(name, layer) for name, layer in layers.items()}
+def read_weights(weights: Mapping[str, Weight]) -> dict[str, np.ndarray]:
+    """Their values; ModelError if one cannot be pruned."""
+    return {name: _read(weight) for name, weight in weights.items()}
 
 
 def write_weight(layer: nn.Module, weight: np.ndarray) -> None:
@@ -40,15 +75,18 @@ def write_weight(layer: nn.Module, weight: np.ndarray) -> None:
         layer.weight.copy_(torch.from_numpy(weight))
 
 
-def structures_for(layers: Mapping[str, nn.Module], plan: Plan) -> dict[str, Structure]:
-    """What the plan gives to each layer; those of one entry share the pattern set found in all."""
-    plan.check_matches(layers)
-    weights = read_weights(layers)
-    structures = {
-        name: plan.structure_for(name, kind_of(layers[name]), weight.shape)
+def structures_for(weights: Mapping[str, Weight], plan: Plan) -> dict[str, Structure]:
+    """What the plan gives to each weight; a pattern set that it leaves open stays so."""
+    plan.check_matches(weights)
+    return {
+        name: plan.structure_for(name, weight.kind, tuple(weight.parameter.shape))
         for name, weight in weights.items()
     }
-    return share_patterns(structures, weights)
+
+
+def shared_structures_for(weights: Mapping[str, Weight], plan: Plan) -> dict[str, Structure]:
+    """The same; weights of one entry share the pattern set found in all."""
+    return share_patterns(structures_for(weights, plan), read_weights(weights))
 
 
 def _is_prunable(module: nn.Module) -> bool:
@@ -57,24 +95,39 @@ def _is_prunable(module: nn.Module) -> bool:
     )
 
 
-def _read_weight(name: str, layer: nn.Module) -> np.ndarray:
-    if "weight" not in dict(layer.named_parameters(recurse=False)):
+def _prunable_parameters(module: nn.Module) -> list[str]:
+    if isinstance(module, RECURRENT):
+        return [name for name, _ in module.named_parameters() if name.startswith("weight_")]
+    return ["weight"] if _is_prunable(module) else []
+
+
+def _kind_of(module: nn.Module) -> str:
+    return f"conv{module.weight.ndim - 2}d" if isinstance(module, CONVOLUTIONS) else "linear"
+
+
+def _plain_parameter(name: str, module: nn.Module, parameter: str) -> nn.Parameter:
+    values = dict(module.named_parameters(recurse=False)).get(parameter)
+    if values is None:
         raise ModelError(
             f"{name}.weight is computed from other tensors\n"
             f"  make it a plain parameter first (remove its parametrization)"
         )
-    weight = layer.weight.detach()
-    if weight.dtype not in (torch.float32, torch.float64):
+    return values
+
+
+def _read(weight: Weight) -> np.ndarray:
+    name, values = weight.full_name, weight.parameter.detach()
+    if values.dtype not in (torch.float32, torch.float64):
         raise ModelError(
-            f"{name}.weight is {weight.dtype}, pruning takes float32\n"
+            f"{name} is {values.dtype}, pruning takes float32\n"
             f"  convert the model first: model.float()"
         )
-    array = weight.cpu().numpy()
+    array = values.cpu().numpy()
     finite = np.isfinite(array)
     if not finite.all():
         place = np.unravel_index(np.argmin(finite), array.shape)
         raise ModelError(
-            f"{name}.weight[{', '.join(map(str, place))}] is {array[place]}; "
+            f"{name}[{', '.join(map(str, place))}] is {array[place]}; "
             f"{np.count_nonzero(~finite)} of {array.size} weights are not finite numbers\n"
             f"  prune a checkpoint from before the training went astray"
         )

@@ -6,10 +6,11 @@ from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 from ..sparsity import Dense, Plan, Structure
-from .layers import find_layers, kind_of, read_weights, structures_for, write_weight
+from .layers import Weight, find_weights, read_weights, shared_structures_for
 from .refit import Samples, fit_layers
 from .report import PrunedLayer, PruneReport
 
@@ -19,9 +20,10 @@ log = logging.getLogger(__name__)
 def prune(model: nn.Module, plan: Plan | str | Path, refit_on: Samples | None = None) -> nn.Module:
     """A copy of the model with zeros where the plan wants them, by magnitude.
 
-    Convolutions and linear layers get zeros; batch-norm is left alone: folding it in keeps them.
-    `refit_on`, a few of the net's inputs, makes much of what is lost good again: zeros are then
-    chosen by what they cost in a layer's outputs, and the weights that stay are fitted to these.
+    Convolutions, linear and recurrent layers get zeros; batch-norm is left alone: folding it in
+    keeps them. `refit_on`, a few of the net's inputs, makes much of what is lost good again: zeros
+    are then chosen by what they cost in a layer's outputs, and the weights that stay are fitted to
+    these (recurrent ones are not).
     """
     return prune_with_report(model, plan, refit_on)[0]
 
@@ -36,32 +38,34 @@ def prune_with_report(
     """Like `prune`, and what it did layer by layer; `seed` draws the positions to fit on."""
     plan = plan if isinstance(plan, Plan) else Plan.load(plan)
     pruned = deepcopy(model)
-    layers = find_layers(pruned)
-    structures = structures_for(layers, plan)
-    dense_weights = {name: weight.copy() for name, weight in read_weights(layers).items()}
-    for name, weight in dense_weights.items():
-        write_weight(layers[name], weight * structures[name].mask(weight))
+    weights = find_weights(pruned)
+    structures = shared_structures_for(weights, plan)
+    dense = {name: values.copy() for name, values in read_weights(weights).items()}
+    with torch.no_grad():
+        for name, values in dense.items():
+            mask = torch.from_numpy(structures[name].mask(values))
+            weights[name].parameter.mul_(mask.to(weights[name].parameter.device))
     errors: dict[str, float] = {}
     if refit_on is not None:
         chosen = {name: s for name, s in structures.items() if not isinstance(s, Dense)}
         errors = fit_layers(model, pruned, refit_on, chosen, seed=seed, progress=progress)
     report = PruneReport(
         tuple(
-            _compare(name, layer, structures[name], dense_weights[name], errors.get(name))
-            for name, layer in layers.items()
+            _compare(weight, structures[name], dense[name], errors.get(name))
+            for name, weight in weights.items()
         )
     )
     return pruned, report
 
 
 def _compare(
-    name: str, layer: nn.Module, structure: Structure, dense: np.ndarray, error: float | None
+    weight: Weight, structure: Structure, dense: np.ndarray, error: float | None
 ) -> PrunedLayer:
-    kept = layer.weight.detach().cpu().numpy() != 0
+    kept = weight.parameter.detach().cpu().numpy() != 0
     energy = np.square(dense, dtype=float)
     return PrunedLayer(
-        name=name,
-        kind=kind_of(layer),
+        name=weight.name,
+        kind=weight.kind,
         structure=structure,
         weights=dense.size,
         kept=int(kept.sum()),

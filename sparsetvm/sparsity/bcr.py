@@ -1,6 +1,6 @@
 """Block-based column-row pruning (GRIM): each block of the matrix loses columns and rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -64,6 +64,9 @@ class BCR(Structure):
             f"{name_filters(filters, 'keep')} {kept[first].sum()} of {kept.shape[1]} columns "
             f"in block {first} {where} keeps {self._columns(kept)}, the same for {self.rows} rows"
         )
+
+    def at_rate(self, rate: float) -> Structure:
+        return replace(self, column_rate=rate)
 
     def rate_for(self, shape: tuple[int, ...]) -> float:
         return float(self.row_rate * self.column_rate)

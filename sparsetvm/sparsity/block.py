@@ -1,6 +1,6 @@
 """Blocks of filters x neighbouring columns stay or go together: 4x1, 1xN, column vectors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,6 +46,12 @@ class Block(Structure):
             f"{name_filters(filters, 'keep')} {kept.sum()} of {kept.size} blocks at "
             f"{name_channels(channels)}, {self} keeps {expected.sum()}"
         )
+
+    def units(self, channels: int, positions: int) -> np.ndarray:
+        return (np.arange(channels * positions) // self.columns).reshape(channels, positions)
+
+    def at_rate(self, rate: float) -> Structure:
+        return replace(self, rate=rate)
 
     def rate_for(self, shape: tuple[int, ...]) -> float:
         return float(self.rate)

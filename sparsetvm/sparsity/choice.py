@@ -29,9 +29,14 @@ class Choice:
 
     def mask(self) -> np.ndarray:
         """The columns of each filter, bool [filters, ic, positions]."""
-        mask = np.empty((self.groups.max() + 1, *self.columns.shape[1:]), bool)
-        mask[self.groups] = self.columns[:, None]
-        return mask
+        return by_filter(self.groups, self.columns)
+
+
+def by_filter(groups: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """What holds of each group's columns, [G, ic, positions], for its filters, [filters, ...]."""
+    filters = np.empty((groups.max() + 1, *columns.shape[1:]), columns.dtype)
+    filters[groups] = columns[:, None]
+    return filters
 
 
 def choose(keep: Keep, energy: np.ndarray, group: int, reorders: bool) -> Choice:

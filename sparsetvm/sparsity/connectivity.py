@@ -1,6 +1,6 @@
 """Connectivity: whole kernels stay or go, equally many in every group of filters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,12 @@ class Connectivity(Structure):
             f"{name_filters(filters, 'keep')} {found[channels].sum()} of {len(channels)} kernels "
             f"at {name_channels(channels)}, {self} keeps {allowed[channels].sum()}"
         )
+
+    def units(self, channels: int, positions: int) -> np.ndarray:
+        return np.broadcast_to(np.arange(channels)[:, None], (channels, positions))
+
+    def at_rate(self, rate: float) -> Structure:
+        return replace(self, connectivity=rate)
 
     def rate_for(self, shape: tuple[int, ...]) -> float:
         return float(self.connectivity)

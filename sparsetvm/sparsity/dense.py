@@ -1,6 +1,7 @@
 """Dense: every column stays; the structure of layers that are not pruned."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,6 +16,8 @@ class Dense(Structure):
 
     group: int = 8
     block: int | None = None
+
+    has_free_rate: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_group("dense", self.group, self.block)

@@ -1,6 +1,6 @@
 """Pattern and connectivity joined: few kernels stay, and few places of each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,10 @@ class PatternConnectivity(Structure):
         object.__setattr__(self, "patterns", self._pattern.patterns)
         _ = self._connectivity
 
+    @property
+    def parts(self) -> tuple[Structure, ...]:
+        return self._pattern, self._connectivity
+
     def keep(self, energy: np.ndarray) -> np.ndarray:
         places = self._pattern.keep(energy)
         return places & self._connectivity.keep(np.where(places, energy, 0))
@@ -37,6 +41,9 @@ class PatternConnectivity(Structure):
         too_many = found & ~self._connectivity.keep(found[None].astype(float))[0]
         part = self._connectivity if too_many.any() else self._pattern
         return part.breach(filters, found, allowed)
+
+    def at_rate(self, rate: float) -> Structure:
+        return replace(self, connectivity=rate)
 
     def rate_for(self, shape: tuple[int, ...]) -> float:
         return self._pattern.rate_for(shape) * self._connectivity.rate_for(shape)

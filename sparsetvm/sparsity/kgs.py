@@ -1,6 +1,6 @@
 """Groups of kernels (RT3D), filters x input channels: they lose the same positions, or go whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,6 +42,13 @@ class KGS(Structure):
             f"{name_filters(filters, 'keep')} {kept.sum()} of {kept.size} positions of groups "
             f"at {name_channels(channels)}, {self} keeps {expected.sum()}"
         )
+
+    def units(self, channels: int, positions: int) -> np.ndarray:
+        first = np.arange(channels)[:, None] // self.channels * positions
+        return first + np.arange(positions)
+
+    def at_rate(self, rate: float) -> Structure:
+        return replace(self, rate=rate)
 
     def rate_for(self, shape: tuple[int, ...]) -> float:
         return float(self.rate)
@@ -85,6 +92,13 @@ class Vanilla(Structure):
             f"{name_filters(filters, 'keep')} {kept.sum()} of {kept.size} kernel groups at "
             f"{name_channels(channels)}, {self} keeps {expected.sum()}"
         )
+
+    def units(self, channels: int, positions: int) -> np.ndarray:
+        groups = np.arange(channels)[:, None] // self.channels
+        return np.broadcast_to(groups, (channels, positions))
+
+    def at_rate(self, rate: float) -> Structure:
+        return replace(self, rate=rate)
 
     def rate_for(self, shape: tuple[int, ...]) -> float:
         return float(self.rate)

@@ -1,6 +1,7 @@
 """N:M: n of every m neighbouring input channels stay, at each kernel position."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,6 +24,8 @@ class NM(Structure):
     m: int = 4
     group: int = 1
     block: int | None = None
+
+    has_free_rate: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_group("nm", self.group, self.block)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from math import prod
 from numbers import Integral
+from typing import ClassVar
 
 import numpy as np
 
@@ -38,6 +39,8 @@ class Pattern(Structure):
     block: int | None = None
     shapes: Shapes | None = None
     """The whole set, where it is not found in the weights; `patterns` then counts it."""
+
+    has_free_rate: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_group("pattern", self.group, self.block)

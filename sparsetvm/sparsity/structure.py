@@ -1,14 +1,16 @@
 """The interface of every sparsity structure: which zeros it allows, how what stays is packed."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from ..errors import PlanError, StructureError
 from ..registry import Registry
-from .choice import Choice, choose
+from .choice import Choice, by_filter, choose
 from .packed import Packed, pack, unpack
+from .reorder import group_energy
 
 structures: Registry[type["Structure"]] = Registry("structure", PlanError)
 
@@ -27,6 +29,8 @@ class Structure(ABC):
     """Input channels that one block of columns spans; None: all of them in one block."""
     reorders: ClassVar[bool] = True
     """Whether any filters may make a group; False: only neighbours."""
+    has_free_rate: ClassVar[bool] = True
+    """Whether `at_rate` gives any rate; False: the structure's other parameters fix it."""
 
     @abstractmethod
     def keep(self, energy: np.ndarray) -> np.ndarray:
@@ -54,6 +58,32 @@ class Structure(ABC):
         ADMM's projection is weight * mask. A weight that follows the structure loses nothing.
         """
         return self._choose(weight).mask().reshape(weight.shape)
+
+    @property
+    def parts(self) -> tuple["Structure", ...]:
+        """The structures that this one joins; a weight follows it that follows them all."""
+        return (self,)
+
+    def groups_for(self, weight: np.ndarray) -> np.ndarray:
+        """The filters that share their columns, int32 [G, B], as `mask` puts them together."""
+        return self._choose(weight).groups
+
+    def part_masks(self, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The masks of each part alone, for a weight of its own; all in the same filter groups."""
+        groups = self.groups_for(sum(weights) / len(weights))
+        masks = []
+        for part, weight in zip(self.parts, weights, strict=True):
+            together = group_energy(_energy(weight), groups)
+            masks.append(by_filter(groups, part.keep(together)).reshape(weight.shape))
+        return masks
+
+    def units(self, channels: int, positions: int) -> np.ndarray:
+        """Which columns of a group of filters stay or go together: a number for each, int."""
+        return np.arange(channels * positions).reshape(channels, positions)
+
+    def at_rate(self, rate: float) -> "Structure":
+        """The same at another rate of its last part (connectivity, column_rate, ...), if free."""
+        return self
 
     def check(self, weight: np.ndarray) -> None:
         """Raise StructureError with filter, kernel, what was found and what was expected.
@@ -84,8 +114,12 @@ class Structure(ABC):
 
     def _choose(self, weight: np.ndarray) -> Choice:
         _check_weight(weight)
-        energy = np.square(weight.reshape(*weight.shape[:2], -1), dtype=float)
-        return choose(self.keep, energy, self.group, self.reorders)
+        return choose(self.keep, _energy(weight), self.group, self.reorders)
+
+
+def _energy(weight: np.ndarray) -> np.ndarray:
+    """Squared weights, [filters, ic, positions]."""
+    return np.square(weight.reshape(*weight.shape[:2], -1), dtype=float)
 
 
 def _check_weight(weight: np.ndarray) -> None:

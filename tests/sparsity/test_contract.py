@@ -58,6 +58,31 @@ def test_check_takes_what_mask_leaves_and_nothing_denser(structure, shape, rng):
             structure.check(weight)
 
 
+@pytest.mark.parametrize("structure", list(example_structures((1, 3))), ids=name_example)
+@pytest.mark.parametrize("shape", [(13, 29), (7, 10, 3, 3), (5, 7, 1, 3, 3)], ids=str)
+def test_each_part_keeps_and_drops_whole_units_in_the_same_groups(structure, shape, rng):
+    weights = [random_weight(shape, rng) for _ in structure.parts]
+    groups = structure.groups_for(sum(weights) / len(weights))
+    masks = structure.part_masks(weights)
+    if structure.parts == (structure,):
+        assert_array_equal(masks[0], structure.mask(weights[0]))
+    for part, mask in zip(structure.parts, masks, strict=True):
+        kept = mask.reshape(*shape[:2], -1)[groups]
+        assert (kept == kept[:, :1]).all()
+        units = part.units(*kept.shape[2:]).ravel()
+        for group in kept[:, 0].reshape(len(groups), -1):
+            assert all(len(set(group[units == unit])) == 1 for unit in set(units))
+
+
+@pytest.mark.parametrize("structure", list(example_structures()), ids=name_example)
+def test_a_free_rate_multiplies_what_else_is_dropped(structure):
+    other, shape = structure.at_rate(3.0), (16, 32, 3, 3)
+    if structure.has_free_rate:
+        assert other.rate_for(shape) == pytest.approx(3 * structure.at_rate(1.0).rate_for(shape))
+    else:
+        assert other == structure
+
+
 @pytest.mark.parametrize("structure", list(example_structures((1, 8, 32))), ids=name_example)
 @pytest.mark.parametrize("shape", [(64, 240), (64, 80, 3, 3), (64, 20, 3, 3, 3)], ids=str)
 def test_rate_is_met_by_the_weights_and_by_what_is_packed(structure, shape, rng):
