@@ -1,0 +1,130 @@
+"""The three kernels of one layer in training, compiled for its shapes: y, dx and the weights'."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from .._tvm import tvm
+from ..kernels.frame import Flat, Window, round_up
+from ..kernels.gather_gemm import GatherGemm, gather_gemm
+from ..kernels.input_gradient import InputGradient, input_gradient
+from ..kernels.margins import Margins
+from ..kernels.tile import Tile, best_tile, lanes_for
+from ..kernels.weight_gradient import WeightGradient, weight_gradient
+from ..passes.pack import border_mask, group_bias, offsets, output_rows
+from ..passes.schedule import KERNEL, schedule
+from ..runtime.threads import use_threads
+from ..targets.target import Target
+from .bundles import bundle
+from .packing import Packing
+
+FLOAT = 4
+"""Bytes of a float32, which all activations are."""
+
+COLUMNS = 4096
+"""Columns that meet a block of tiles before the next block: enough to pay for its loads."""
+
+
+class LayerKernels:
+    """y = W x + bias, dx = W^T dy and the weights' gradient of one layer, on flat activations."""
+
+    def __init__(self, packing: Packing, window: Window, x: Flat, y: Flat, target: Target):
+        self._packing, self._x, self._y, self._target = packing, x, y, target
+        self._window = window
+        self._forward_setup()
+        self._weight_setup()
+        self._input = None
+
+    def forward(self, x: torch.Tensor, values: torch.Tensor, bias: torch.Tensor | None, y) -> None:
+        use_threads(self._target.threads)
+        grouped = self._no_bias if bias is None else bias[self._filters] * self._true_filters
+        self._forward(x, values, self._offset, self._row, grouped, self._mask, y)
+
+    def weight_gradient(self, x: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
+        """float32 [N, G, K, B]."""
+        use_threads(self._target.threads)
+        N, G, K, B = self._packing.true.shape
+        gradient = torch.zeros(N, G, self._padded, B)
+        self._weight(x, dy, self._padded_offset, self._row, gradient.view(-1))
+        return gradient[:, :, :K].contiguous()
+
+    def input_gradient(self, dy: torch.Tensor, values: torch.Tensor, dx: torch.Tensor) -> None:
+        use_threads(self._target.threads)
+        if self._input is None:
+            self._input_setup()
+        bundled = values.reshape(-1)[self._source]
+        self._input(dy, bundled, self._input_offset, self._place, self._input_mask, dx)
+
+    def _forward_setup(self):
+        packing, x, y, target = self._packing, self._x, self._y, self._target
+        N, G, K, B = packing.true.shape
+        lanes = lanes_for(B, y.positions, y.frame.row, target.lanes, target.registers)
+        kernel = GatherGemm(G, B, N, K, lanes, x.length, y.length, ("bias",))
+        self._forward = _compiled(kernel, y, target)
+        self._offset = _tensor(_in_zeros(offsets(packing.packed, self._window, x), packing.columns.swapaxes(0, 1), x))
+        self._row = _tensor(_in_zeros(output_rows(packing.packed, y), packing.filters, y))
+        self._mask = _tensor(border_mask(y, 1, lanes))
+        self._filters = torch.from_numpy(packing.packed.filters).long()
+        self._true_filters = torch.from_numpy(packing.filters).float()
+        self._no_bias = _tensor(group_bias(packing.packed, None))
+
+    def _weight_setup(self):
+        packing, x, y, target = self._packing, self._x, self._y, self._target
+        N, G, K, B = packing.true.shape
+        tile = best_tile(B, K, target.registers)
+        self._padded = round_up(K, tile.vectors)
+        padding = [(0, 0), (0, 0), (0, self._padded - K)]
+        zeros = x.frame.start(x.channels - 1)
+        self._padded_offset = _tensor(np.pad(self._offset.numpy(), padding, constant_values=zeros))
+        vectors = -(-y.positions // target.lanes)
+        most = target.l1 * 3 // 4 // (FLOAT * target.lanes * (tile.vectors + B))
+        chunk = -(-vectors // -(-vectors // max(most, 1)))
+        shape = WeightGradient(
+            G, B, N, self._padded, vectors, x.length, y.length, target.lanes, tile, chunk, target.threads
+        )
+        self._weight = _compiled(shape, y, target)
+
+    def _input_setup(self):
+        packing, x, y, target = self._packing, self._x, self._y, self._target
+        vectors = -(-x.positions // target.lanes)
+        bundles = bundle(packing, vectors, target.registers)
+        J, K, C = bundles.source.shape
+        tile = best_tile(C, vectors, target.registers)
+        tiles = max(1, vectors // (tile.vectors * target.threads))
+        block = max(1, min(tiles, COLUMNS * x.channels // (J * K * C)))
+        frame = x.frame
+        shape = InputGradient(
+            J, C, K, x.channels, frame.guard, frame.row, vectors, y.length, x.length, target.lanes, tile, block
+        )
+        self._input = _compiled(shape, x, target)
+        self._source = torch.from_numpy(bundles.source)
+        self._input_offset = _tensor(bundles.offsets(self._window, y))
+        self._place = _tensor(bundles.places(x))
+        self._input_mask = _tensor(border_mask(x, 1, vectors * target.lanes)[0])
+
+
+def _in_zeros(places: np.ndarray, true: np.ndarray, flat: Flat) -> np.ndarray:
+    """Places that only fill up lie in the row of zeros."""
+    return np.where(true, places, flat.frame.start(flat.channels - 1)).astype(np.int32)
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    """A copy where kernels can take it."""
+    return torch.tensor(array)
+
+
+@lru_cache(maxsize=None)
+def _compiled(shape, dest: Flat, target: Target):
+    """The kernel of this shape; layers that agree in it share it."""
+    kind = {GatherGemm: gather_gemm, WeightGradient: weight_gradient, InputGradient: input_gradient}
+    function = kind[type(shape)](shape)
+    if isinstance(shape, GatherGemm):
+        function = function.with_attr(KERNEL, shape.kind)
+        function = Margins(dest.frame, dest.channels, shape.lanes).noted_on(function)
+    module = schedule(tvm.IRModule({"main": function}), target, lambda function: None)
+    module.update_func(
+        module.get_global_var("main"), module["main"].with_attr("global_symbol", "main")
+    )
+    return tvm.compile(module, target=tvm.target.Target(dict(target.tvm)))["main"]
