@@ -1,4 +1,4 @@
-"""What a layer's input is told: the input gradient, a gather-GEMM with filters and channels swapped."""
+"""The input gradient: a gather-GEMM with filters and channels swapped, added bundle by bundle."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,16 @@ from .builder import store, tensor, tensor_function
 from .tile import Tile
 from .vectors import Vectors
 
+RUN = 1 << 14
+"""Values that one thread takes at a time."""
+
 
 @dataclass(frozen=True)
 class InputGradient:
     """The static extents of one kernel; layers that agree in all of them share it.
 
     bundles J, channels C (of one bundle), columns K   a bundle's channels meet the same columns
-    rows      channels of x, and one more
+    rows      channels of x, and one more, the last: it is for what only fills up, and stays zero
     start, row, vectors   where the first row of dx begins, elements to the next, vectors in each
     dy_length, dx_length  elements of both activations
     lanes     positions in a vector
@@ -90,10 +93,13 @@ def input_gradient(shape: InputGradient):
                 store(dx, [vectors.at(shape.start + c * shape.row + (first + v) * lanes)], zero)
             with T.grid(J, tiles, C // tile.filters) as (j, t, c):
                 bundle(j, c * tile.filters, first + t * count, count)
-            with T.grid(shape.rows, tiles * count) as (c, v):
+            with T.grid(shape.rows - 1, tiles * count) as (c, v):
                 s = (first + v) * lanes
                 at = vectors.at(shape.start + c * shape.row + s)
                 store(dx, [at], dx[at] * mask[vectors.at(s)])
+            with T.serial(0, tiles * count) as v:
+                last = shape.start + (shape.rows - 1) * shape.row
+                store(dx, [vectors.at(last + (first + v) * lanes)], zero)
 
         whole = shape.vectors // block
         tail = shape.vectors - whole * block
@@ -105,4 +111,24 @@ def input_gradient(shape: InputGradient):
                 strip(whole * block, tail // width, width)
             if tail % width:
                 strip(shape.vectors - tail % width, 1, tail % width)
+    return function.get()
+
+
+def bundled_values(bundled: int, packed: int):
+    """The PrimFunc, fast as it is, result[i] = values[source[i]]: packed values bundle by bundle.
+
+    values  float32 [packed]
+    source  int32   [bundled]
+    result  float32 [bundled]
+    """
+    runs = -(-bundled // RUN)
+    with tensor_function() as function:
+        T.func_attr({"tirx.is_scheduled": True})
+        values = tensor("values", packed)
+        source = tensor("source", bundled, dtype="int32")
+        result = tensor("result", bundled)
+        with T.sblock("root"), T.parallel(0, runs) as run:
+            first = T.bind(run * RUN)
+            with T.serial(0, tirx.min(RUN, bundled - first)) as i:
+                store(result, [first + i], values[source[first + i]])
     return function.get()

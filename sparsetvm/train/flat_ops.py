@@ -3,19 +3,22 @@
 import torch
 from torch.autograd.function import once_differentiable
 
-from .flat_tensor import Buffers, FlatTensor
+from ..kernels.flat import max_pool
+from ..kernels.frame import Flat, Window
+from ..kernels.max_pool_gradient import max_pool_gradient
+from ..kernels.relu import relu, relu_gradient
+from .flat_tensor import Buffers, FlatTensor, flat_of
+from .kernels import compiled, run_on, target_now
+from .run import frame_of
 
 
-def relu(x: torch.Tensor, source: FlatTensor, buffers: Buffers) -> torch.Tensor:
-    """relu(x), as flat as x is: zero in, zero out, so margins stay zero."""
-    return _Relu.apply(x, source, buffers)
+class FlatRelu(torch.autograd.Function):
+    """relu of an activation that lies flat; so does what comes out."""
 
-
-class _Relu(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, source: FlatTensor, buffers: Buffers):
         y = buffers.take(source.flat, x.ndim - 2)
-        torch.clamp(source.data, min=0, out=y.data)
+        run_on(target := target_now(), compiled(relu, y.flat.length, target=target), source.data, y.data)
         ctx.save_for_backward(y.view)
         ctx.buffers = buffers
         return y.view
@@ -23,8 +26,44 @@ class _Relu(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, dy):
-        (y,), buffers = ctx.saved_tensors, ctx.buffers
-        y, dy = buffers.find(y), buffers.as_flat(dy, buffers.find(y).flat)
-        dx = buffers.take(y.flat, y.view.ndim - 2)
-        torch.ops.aten.threshold_backward.grad_input(dy.data, y.data, 0, grad_input=dx.data)
+        (y,), buffers, target = ctx.saved_tensors, ctx.buffers, target_now()
+        y = buffers.find(y)
+        dy, dx = buffers.as_flat(dy, y.flat), buffers.take(y.flat, dy.ndim - 2)
+        kernel = compiled(relu_gradient, y.flat.length, target=target)
+        run_on(target, kernel, dy.data, y.data, dx.data)
         return dx.view, None, None
+
+
+class FlatMaxPool(torch.autograd.Function):
+    """max-pooling of an activation that lies flat, by windows that lie side by side."""
+
+    @staticmethod
+    def forward(ctx, x, source: FlatTensor, window: Window, buffers: Buffers):
+        target, dest = target_now(), pooled(source.flat, window)
+        y = buffers.take(dest, x.ndim - 2)
+        kernel = compiled(max_pool, dest, source.flat, window, target.lanes, target=target)
+        run_on(target, kernel, source.data, y.data)
+        ctx.save_for_backward(x, y.view)
+        ctx.window, ctx.buffers = window, buffers
+        return y.view
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy):
+        buffers, target = ctx.buffers, target_now()
+        x, y = map(buffers.find, ctx.saved_tensors)
+        dy, dx = buffers.as_flat(dy, y.flat), buffers.take(x.flat, dy.ndim - 2)
+        kernel = compiled(
+            max_pool_gradient, x.flat, y.flat, ctx.window, target.lanes, target=target
+        )
+        run_on(target, kernel, x.data, y.data, dy.data, dx.data)
+        return dx.view, None, None, None
+
+
+def pooled(source: Flat, window: Window) -> Flat:
+    """Where the pooled image lies: margins as wide as they were."""
+    margins = [p - n for p, n in zip(source.frame.pitch, source.size, strict=True)]
+    size = tuple(n // k for n, k in zip(source.size, window.kernel, strict=True))
+    pitch = tuple(n + m for n, m in zip(size, margins, strict=True))
+    around = Window(tuple(2 * m + 1 for m in margins), before=tuple(margins))
+    return flat_of(frame_of(source.frame.batch, pitch, around), source.channels - 1, size)

@@ -1,21 +1,22 @@
 """The three kernels of one layer in training, compiled for its shapes: y, dx and the weights'."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 import torch
 
 from .._tvm import tvm
-from ..kernels.frame import Flat, Window, round_up
+from ..kernels.frame import Flat, Window
 from ..kernels.gather_gemm import GatherGemm, gather_gemm
-from ..kernels.input_gradient import InputGradient, input_gradient
+from ..kernels.input_gradient import InputGradient, bundled_values, input_gradient
 from ..kernels.margins import Margins
-from ..kernels.tile import Tile, best_tile, lanes_for
+from ..kernels.tile import best_tile, lanes_for
 from ..kernels.weight_gradient import WeightGradient, weight_gradient
 from ..passes.pack import border_mask, group_bias, offsets, output_rows
 from ..passes.schedule import KERNEL, schedule
 from ..runtime.threads import use_threads
+from ..targets import resolve
 from ..targets.target import Target
 from .bundles import bundle
 from .packing import Packing
@@ -38,31 +39,28 @@ class LayerKernels:
         self._input = None
 
     def forward(self, x: torch.Tensor, values: torch.Tensor, bias: torch.Tensor | None, y) -> None:
-        use_threads(self._target.threads)
         grouped = self._no_bias if bias is None else bias[self._filters] * self._true_filters
-        self._forward(x, values, self._offset, self._row, grouped, self._mask, y)
+        run_on(self._target, self._forward, x, values, self._offset, self._row, grouped, self._mask, y)
 
-    def weight_gradient(self, x: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
-        """float32 [N, G, K, B]."""
-        use_threads(self._target.threads)
-        N, G, K, B = self._packing.true.shape
-        gradient = torch.zeros(N, G, self._padded, B)
-        self._weight(x, dy, self._padded_offset, self._row, gradient.view(-1))
-        return gradient[:, :, :K].contiguous()
+    def weight_gradient(self, x: torch.Tensor, dy: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """float32 [N, G, K, B], and of the bias [filters]."""
+        gradient, bias = torch.empty(self._packing.true.shape), torch.empty(self._filters.shape)
+        run_on(self._target, self._weight, x, dy, self._offset, self._row, gradient.view(-1), bias.view(-1))
+        return gradient, bias[self._once]
 
     def input_gradient(self, dy: torch.Tensor, values: torch.Tensor, dx: torch.Tensor) -> None:
-        use_threads(self._target.threads)
         if self._input is None:
             self._input_setup()
-        bundled = values.reshape(-1)[self._source]
-        self._input(dy, bundled, self._input_offset, self._place, self._input_mask, dx)
+        bundled = torch.empty(self._source.shape)
+        run_on(self._target, self._bundle, values.view(-1), self._source.view(-1), bundled.view(-1))
+        run_on(self._target, self._input, dy, bundled, self._input_offset, self._place, self._input_mask, dx)
 
     def _forward_setup(self):
         packing, x, y, target = self._packing, self._x, self._y, self._target
         N, G, K, B = packing.true.shape
         lanes = lanes_for(B, y.positions, y.frame.row, target.lanes, target.registers)
         kernel = GatherGemm(G, B, N, K, lanes, x.length, y.length, ("bias",))
-        self._forward = _compiled(kernel, y, target)
+        self._forward = compiled(_forward, kernel, y, target=target)
         self._offset = _tensor(_in_zeros(offsets(packing.packed, self._window, x), packing.columns.swapaxes(0, 1), x))
         self._row = _tensor(_in_zeros(output_rows(packing.packed, y), packing.filters, y))
         self._mask = _tensor(border_mask(y, 1, lanes))
@@ -74,17 +72,16 @@ class LayerKernels:
         packing, x, y, target = self._packing, self._x, self._y, self._target
         N, G, K, B = packing.true.shape
         tile = best_tile(B, K, target.registers)
-        self._padded = round_up(K, tile.vectors)
-        padding = [(0, 0), (0, 0), (0, self._padded - K)]
-        zeros = x.frame.start(x.channels - 1)
-        self._padded_offset = _tensor(np.pad(self._offset.numpy(), padding, constant_values=zeros))
         vectors = -(-y.positions // target.lanes)
         most = target.l1 * 3 // 4 // (FLOAT * target.lanes * (tile.vectors + B))
         chunk = -(-vectors // -(-vectors // max(most, 1)))
         shape = WeightGradient(
-            G, B, N, self._padded, vectors, x.length, y.length, target.lanes, tile, chunk, target.threads
+            G, B, N, K, vectors, x.length, y.length, target.lanes, tile, chunk, target.threads
         )
-        self._weight = _compiled(shape, y, target)
+        self._weight = compiled(weight_gradient, shape, target=target)
+        slots = np.flatnonzero(packing.filters)
+        order = np.argsort(packing.packed.filters.ravel()[slots])
+        self._once = np.unravel_index(slots[order], packing.filters.shape)
 
     def _input_setup(self):
         packing, x, y, target = self._packing, self._x, self._y, self._target
@@ -98,8 +95,10 @@ class LayerKernels:
         shape = InputGradient(
             J, C, K, x.channels, frame.guard, frame.row, vectors, y.length, x.length, target.lanes, tile, block
         )
-        self._input = _compiled(shape, x, target)
-        self._source = torch.from_numpy(bundles.source)
+        self._input = compiled(input_gradient, shape, target=target)
+        self._source = _tensor(bundles.source.astype(np.int32))
+        size, packed = self._source.numel(), packing.true.numel()
+        self._bundle = compiled(bundled_values, size, packed, target=target)
         self._input_offset = _tensor(bundles.offsets(self._window, y))
         self._place = _tensor(bundles.places(x))
         self._input_mask = _tensor(border_mask(x, 1, vectors * target.lanes)[0])
@@ -115,16 +114,30 @@ def _tensor(array: np.ndarray) -> torch.Tensor:
     return torch.tensor(array)
 
 
+def _forward(shape: GatherGemm, y: Flat):
+    """The unscheduled kernel, which knows y's margins."""
+    function = gather_gemm(shape).with_attr(KERNEL, shape.kind)
+    return Margins(y.frame, y.channels, shape.lanes).noted_on(function)
+
+
+def target_now() -> Target:
+    """This machine's CPU, on as many threads as torch has."""
+    return _target(torch.get_num_threads())
+
+
+def run_on(target: Target, kernel: Callable, *tensors: torch.Tensor) -> None:
+    use_threads(target.threads)
+    kernel(*tensors)
+
+
 @lru_cache(maxsize=None)
-def _compiled(shape, dest: Flat, target: Target):
-    """The kernel of this shape; layers that agree in it share it."""
-    kind = {GatherGemm: gather_gemm, WeightGradient: weight_gradient, InputGradient: input_gradient}
-    function = kind[type(shape)](shape)
-    if isinstance(shape, GatherGemm):
-        function = function.with_attr(KERNEL, shape.kind)
-        function = Margins(dest.frame, dest.channels, shape.lanes).noted_on(function)
-    module = schedule(tvm.IRModule({"main": function}), target, lambda function: None)
-    module.update_func(
-        module.get_global_var("main"), module["main"].with_attr("global_symbol", "main")
-    )
+def _target(threads: int) -> Target:
+    return resolve("cpu", threads)
+
+
+@lru_cache(maxsize=None)
+def compiled(write: Callable, *arguments: object, target: Target):
+    """The machine code of the kernel write(*arguments); calls that agree in all of it share it."""
+    module = schedule(tvm.IRModule({"main": write(*arguments)}), target, lambda function: None)
+    module = tvm.IRModule({"main": module["main"].with_attr("global_symbol", "main")})
     return tvm.compile(module, target=tvm.target.Target(dict(target.tvm)))["main"]

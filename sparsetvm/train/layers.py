@@ -8,11 +8,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..kernels.frame import ALIGN, Window
+from ..kernels.max_pool_gradient import tiles_its_input
 from ..prune.layers import kind_of
 from ..sparsity import Dense, Structure
-from ..targets import resolve
-from . import flat_ops
-from .flat_tensor import Buffers
+from .flat_ops import FlatMaxPool, FlatRelu, pooled
+from .flat_tensor import Buffers, FlatTensor
+from .kernels import target_now
 from .measure import Times, time_both
 from .packing import Packing
 from .report import LayerChoice
@@ -115,8 +116,7 @@ class AcceleratedLayer(nn.Module):
             frame = geometry.frame
         if frame.row < ALIGN:
             return None, choice(False, f"fewer than {ALIGN} positions")
-        target = resolve("cpu", torch.get_num_threads())
-        run = LayerRun(self._packing, geometry, frame, self._shared.buffers, target)
+        run = LayerRun(self._packing, geometry, frame, self._shared.buffers, target_now())
         times = time_both(run, self, x)
         is_faster = times.sparse_ms < times.dense_ms
         return run if is_faster else None, choice(is_faster, str(times), times)
@@ -204,14 +204,55 @@ class AcceleratedLinear(AcceleratedLayer, nn.Linear):
     pass
 
 
-class FlatReLU(nn.ReLU):
-    """relu that leaves a flat activation flat."""
+class BetweenLayers(nn.Module):
+    """What leaves a flat activation flat; torch's own code runs for others."""
 
     _shared: Accelerator
 
+    def _flat(self, x: torch.Tensor) -> FlatTensor | None:
+        on_cpu = x.device.type == "cpu" and x.dtype == torch.float32
+        return self._shared.buffers.find(x) if on_cpu else None
+
+
+class FlatReLU(BetweenLayers, nn.ReLU):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        source = self._shared.buffers.find(x)
-        return super().forward(x) if source is None else flat_ops.relu(x, source, self._shared.buffers)
+        source = self._flat(x)
+        if source is None:
+            return super().forward(x)
+        return FlatRelu.apply(x, source, self._shared.buffers)
+
+
+class FlatPool(BetweenLayers):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        source = self._flat(x)
+        window = None if source is None else self._window(x.ndim - 2)
+        if window is None or not tiles_its_input(window, source.flat, pooled(source.flat, window)):
+            return super().forward(x)
+        return FlatMaxPool.apply(x, source, window, self._shared.buffers)
+
+    def _window(self, rank: int) -> Window | None:
+        """None for what no window says."""
+        if self.return_indices or self.ceil_mode or rank < 1:
+            return None
+
+        def of(setting, lead: int) -> tuple[int, int, int]:
+            each = setting if isinstance(setting, tuple) else (setting,) * rank
+            return (*(lead,) * (3 - rank), *each)
+
+        kernel, stride = of(self.kernel_size, 1), of(self.stride, 1)
+        return Window(kernel, stride, of(self.padding, 0), of(self.dilation, 1))
+
+
+class FlatMaxPool1d(FlatPool, nn.MaxPool1d):
+    pass
+
+
+class FlatMaxPool2d(FlatPool, nn.MaxPool2d):
+    pass
+
+
+class FlatMaxPool3d(FlatPool, nn.MaxPool3d):
+    pass
 
 
 LAYERS = {
@@ -220,4 +261,9 @@ LAYERS = {
     nn.Conv3d: AcceleratedConv3d,
     nn.Linear: AcceleratedLinear,
 }
-BETWEEN = {nn.ReLU: FlatReLU}
+BETWEEN = {
+    nn.ReLU: FlatReLU,
+    nn.MaxPool1d: FlatMaxPool1d,
+    nn.MaxPool2d: FlatMaxPool2d,
+    nn.MaxPool3d: FlatMaxPool3d,
+}

@@ -86,9 +86,7 @@ class _Layer(torch.autograd.Function):
             dx = run.buffers.take(run.x, run.geometry.rank)
             run.kernels.input_gradient(given.data, values.detach(), dx.data)
             dx = dx.view
-        if needs_values:
+        if needs_values or needs_bias:
             source = run.buffers.as_flat(x.detach(), run.x)
-            dvalues = run.kernels.weight_gradient(source.data, given.data)
-        if needs_bias:
-            dbias = given.rows.sum(1)
-        return dx, dvalues, dbias, None
+            dvalues, dbias = run.kernels.weight_gradient(source.data, given.data)
+        return dx, dvalues, dbias if needs_bias else None, None
