@@ -1,12 +1,16 @@
-"""What stands between layers, on flat activations: relu, and max-pooling of whole windows."""
+"""What stands between layers, on flat activations: relu, batch-norm, pooling of whole windows."""
+
+from functools import lru_cache
 
 import torch
 from torch.autograd.function import once_differentiable
 
+from ..kernels.batch_norm import batch_norm, batch_norm_gradient
 from ..kernels.flat import max_pool
 from ..kernels.frame import Flat, Window
 from ..kernels.max_pool_gradient import max_pool_gradient
 from ..kernels.relu import relu, relu_gradient
+from ..passes.pack import border_mask
 from .flat_tensor import Buffers, FlatTensor, flat_of
 from .kernels import compiled, run_on, target_now
 from .run import frame_of
@@ -58,6 +62,45 @@ class FlatMaxPool(torch.autograd.Function):
         )
         run_on(target, kernel, x.data, y.data, dy.data, dx.data)
         return dx.view, None, None, None
+
+
+class FlatBatchNorm(torch.autograd.Function):
+    """Batch-norm by the statistics of the batch, which come out beside the result."""
+
+    @staticmethod
+    def forward(ctx, x, scale, shift, source: FlatTensor, eps: float, buffers: Buffers):
+        target, channels = target_now(), len(scale)
+        y = buffers.take(source.flat, x.ndim - 2)
+        mean, variance = torch.empty(channels), torch.empty(channels)
+        mask = row_mask(source.flat)
+        kernel = compiled(batch_norm, source.flat, channels, eps, target.lanes, target=target)
+        run_on(
+            target, kernel, source.data, mask, scale.detach(), shift.detach(), y.data, mean, variance
+        )
+        ctx.save_for_backward(x, scale, mean, variance)
+        ctx.mark_non_differentiable(mean, variance)
+        ctx.eps, ctx.buffers = eps, buffers
+        return y.view, mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy, _mean, _variance):
+        (x, scale, mean, variance), buffers, target = ctx.saved_tensors, ctx.buffers, target_now()
+        x, channels = buffers.find(x), len(scale)
+        dy, dx = buffers.as_flat(dy, x.flat), buffers.take(x.flat, dy.ndim - 2)
+        dscale, dshift = torch.empty(channels), torch.empty(channels)
+        kernel = compiled(
+            batch_norm_gradient, x.flat, channels, ctx.eps, target.lanes, target=target
+        )
+        given = (x.data, dy.data, row_mask(x.flat), scale.detach(), mean, variance)
+        run_on(target, kernel, *given, dx.data, dscale, dshift)
+        return dx.view, dscale, dshift, None, None, None
+
+
+@lru_cache(maxsize=None)
+def row_mask(flat: Flat) -> torch.Tensor:
+    """float32 [row]: 1 where a lane is a pixel."""
+    return torch.tensor(border_mask(flat, 1, flat.frame.row)[0])
 
 
 def pooled(source: Flat, window: Window) -> Flat:

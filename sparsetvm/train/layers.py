@@ -11,7 +11,7 @@ from ..kernels.frame import ALIGN, Window
 from ..kernels.max_pool_gradient import tiles_its_input
 from ..prune.layers import kind_of
 from ..sparsity import Dense, Structure
-from .flat_ops import FlatMaxPool, FlatRelu, pooled
+from .flat_ops import FlatBatchNorm, FlatMaxPool, FlatRelu, pooled
 from .flat_tensor import Buffers, FlatTensor
 from .kernels import target_now
 from .measure import Times, time_both
@@ -255,6 +255,35 @@ class FlatMaxPool3d(FlatPool, nn.MaxPool3d):
     pass
 
 
+class FlatNorm(BetweenLayers):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        source = self._flat(x)
+        if source is None or not self.training or not self.affine or self.momentum is None:
+            return super().forward(x)
+        y, mean, variance = FlatBatchNorm.apply(
+            x, self.weight, self.bias, source, self.eps, self._shared.buffers
+        )
+        if self.track_running_stats:
+            count = x.numel() // len(mean)
+            with torch.no_grad():
+                self.num_batches_tracked.add_(1)
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
+        return y
+
+
+class FlatBatchNorm1d(FlatNorm, nn.BatchNorm1d):
+    pass
+
+
+class FlatBatchNorm2d(FlatNorm, nn.BatchNorm2d):
+    pass
+
+
+class FlatBatchNorm3d(FlatNorm, nn.BatchNorm3d):
+    pass
+
+
 LAYERS = {
     nn.Conv1d: AcceleratedConv1d,
     nn.Conv2d: AcceleratedConv2d,
@@ -263,6 +292,9 @@ LAYERS = {
 }
 BETWEEN = {
     nn.ReLU: FlatReLU,
+    nn.BatchNorm1d: FlatBatchNorm1d,
+    nn.BatchNorm2d: FlatBatchNorm2d,
+    nn.BatchNorm3d: FlatBatchNorm3d,
     nn.MaxPool1d: FlatMaxPool1d,
     nn.MaxPool2d: FlatMaxPool2d,
     nn.MaxPool3d: FlatMaxPool3d,
