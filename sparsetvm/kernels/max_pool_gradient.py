@@ -11,16 +11,16 @@ from .pixels import at
 from .vectors import Vectors
 
 
-def tiles_its_input(window: Window, source: Flat, dest: Flat) -> bool:
-    """Whether each pixel lies in one window, and lanes can take windows side by side."""
-    whole = tuple(n * k for n, k in zip(dest.size, window.kernel, strict=True)) == source.size
+def lie_side_by_side(window: Window, size: tuple[int, int, int]) -> bool:
+    """Whether no pixel lies in two windows, and lanes can take several windows of a line."""
     apart = window.kernel == window.stride and prod(window.dilation) == 1
-    return whole and apart and not any(window.before) and window.kernel[2] in (1, 2, 4) and dest.size[2] > 1
+    several = window.kernel[2] in (1, 2, 4) and size[2] >= 2 * window.kernel[2]
+    return apart and several and not any(window.before)
 
 
 def max_pool_gradient(source: Flat, dest: Flat, window: Window, lanes: int):
     """The PrimFunc, fast as it is: of each window, the first pixel of x that is y is told dy, the
-    others zero.
+    others zero; so are pixels beyond the last whole window.
 
     x, dx  float32 [source.length]   flat (kernels/frame.py); dx's margins are left as they are
     y, dy  float32 [dest.length]
@@ -50,7 +50,11 @@ def max_pool_gradient(source: Flat, dest: Flat, window: Window, lanes: int):
                 for k, vector in enumerate(vectors.together(told)):
                     store(dx, [vectors.at(start + lanes * k)], vector)
 
+        whole = tuple(n * k for n, k in zip(dest.size, window.kernel, strict=True))
         with T.sblock("root"), T.parallel(0, source.channels) as c:
+            if whole != source.size:
+                with T.serial(0, source.frame.row) as s:
+                    store(dx, [source.frame.start(c) + s], T.float32(0))
             with T.grid(dest.frame.batch, planes, lines, -(-pixels // lanes)) as (n, d, h, v):
                 windows(c, n, d, h, T.bind(tirx.min(v * lanes, pixels - lanes)))
     return function.get()

@@ -8,37 +8,50 @@ torch works on it, and nothing that torch does to it reaches the margins.
 import weakref
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
 
+from .._tvm import tvm
 from ..kernels.frame import Flat, Frame
 from ..runtime.artifact import aligned
 
 Size = tuple[int, int, int]
 
 
-def flat_of(frame: Frame, channels: int, size: Size) -> Flat:
-    """The layout of so many channels, and of the zeros after them."""
-    return Flat(frame, channels + 1, size)
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where an activation lies in its buffer, and what torch sees of it; one object for each."""
+
+    flat: Flat
+    rank: int
+    """Spatial axes that are seen; 0: samples of features."""
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+
+    @property
+    def channels(self) -> int:
+        return self.shape[1]
+
+
+@lru_cache(maxsize=None)
+def layout(frame: Frame, channels: int, size: Size, rank: int) -> Layout:
+    """Of so many channels in this raster, and of the zeros after them."""
+    image, *steps = frame.strides
+    shape = (frame.batch, channels, *size[3 - rank :])
+    strides = (image, frame.row, *steps[3 - rank :])
+    return Layout(Flat(frame, channels + 1, size), rank, shape, strides, frame.start(0))
 
 
 @dataclass(frozen=True)
 class FlatTensor:
-    """One activation: the whole buffer, and what the user sees of it."""
+    """One activation: what torch sees of it, and the whole buffer as kernels take it."""
 
-    flat: Flat
-    data: torch.Tensor
-    """float32 [flat.length], margins included."""
+    layout: Layout
     view: torch.Tensor
-    """[batch, channels, *size], of the user's rank."""
-
-    @property
-    def rows(self) -> torch.Tensor:
-        """[channels, row]: each channel with its margins."""
-        frame = self.flat.frame
-        channels = self.flat.channels - 1
-        return self.data[frame.guard :][: channels * frame.row].view(channels, frame.row)
+    data: tvm.runtime.Tensor
 
 
 class Buffers:
@@ -48,48 +61,42 @@ class Buffers:
     """
 
     def __init__(self):
-        self._free: dict[Flat, list[np.ndarray]] = defaultdict(list)
-        self._flats: dict[int, Flat] = {}
+        self._free: dict[Layout, list[np.ndarray]] = defaultdict(list)
+        self._known: dict[int, tuple[Layout, tvm.runtime.Tensor]] = {}
 
-    def take(self, flat: Flat, rank: int) -> FlatTensor:
-        """An activation with zeros around its pixels; `rank` spatial axes are seen of it."""
-        free = self._free[flat]
-        memory = free.pop() if free else _zeros(flat.length)
-        data = memory.view()
-        self._flats[data.ctypes.data] = flat
-        weakref.finalize(data, free.append, memory)
-        return _as_seen(flat, torch.from_numpy(data), rank)
+    def take(self, layout: Layout) -> FlatTensor:
+        """An activation with zeros around its pixels."""
+        free = self._free[layout]
+        memory = free.pop() if free else self._new(layout)
+        lent = memory.view()
+        weakref.finalize(lent, free.append, memory)
+        storage = torch.from_numpy(lent).untyped_storage()
+        # set_, for what as_strided gives may not be changed in place under autograd
+        view = torch.empty(0).set_(storage, layout.offset, layout.shape, layout.strides)
+        return FlatTensor(layout, view, self._known[storage.data_ptr()][1])
 
     def find(self, tensor: torch.Tensor) -> FlatTensor | None:
         """The activation that `tensor` is the whole view of; None: it lies elsewhere."""
-        flat = self._flats.get(tensor.untyped_storage().data_ptr())
-        if flat is None:
+        found = self._known.get(tensor.untyped_storage().data_ptr())
+        if found is None:
             return None
-        seen = _as_seen(flat, tensor.detach(), tensor.ndim - 2)
-        same = seen.view.shape == tensor.shape and seen.view.stride() == tensor.stride()
-        return seen if same and seen.view.storage_offset() == tensor.storage_offset() else None
+        layout, data = found
+        seen = (tensor.shape, tensor.stride(), tensor.storage_offset())
+        if seen != (layout.shape, layout.strides, layout.offset):
+            return None
+        return FlatTensor(layout, tensor, data)
 
-    def as_flat(self, tensor: torch.Tensor, flat: Flat) -> FlatTensor:
+    def as_flat(self, tensor: torch.Tensor, layout: Layout) -> FlatTensor:
         """The tensor itself, where it lies so; else a copy that does."""
         found = self.find(tensor)
-        if found is not None and found.flat == flat:
+        if found is not None and found.layout is layout:
             return found
-        copy = self.take(flat, tensor.ndim - 2)
+        copy = self.take(layout)
         copy.view.copy_(tensor)
         return copy
 
-
-def _zeros(length: int) -> np.ndarray:
-    memory = aligned((length,), "float32")
-    memory.fill(0)
-    return memory
-
-
-def _as_seen(flat: Flat, tensor: torch.Tensor, rank: int) -> FlatTensor:
-    storage, frame = tensor.untyped_storage(), flat.frame
-    image, *steps = frame.strides
-    shape = (frame.batch, flat.channels - 1, *flat.size[3 - rank :])
-    # set_, for what as_strided gives may not be changed in place under autograd
-    data = torch.empty(0).set_(storage, 0, (flat.length,), (1,))
-    strides = (image, frame.row, *steps[3 - rank :])
-    return FlatTensor(flat, data, torch.empty(0).set_(storage, frame.start(0), shape, strides))
+    def _new(self, layout: Layout) -> np.ndarray:
+        memory = aligned((layout.flat.length,), "float32")
+        memory.fill(0)
+        self._known[memory.ctypes.data] = (layout, tvm.runtime.from_dlpack(memory))
+        return memory

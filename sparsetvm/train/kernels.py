@@ -21,6 +21,9 @@ from ..targets.target import Target
 from .bundles import bundle
 from .packing import Packing
 
+Data = tvm.runtime.Tensor
+"""A whole flat activation, float32."""
+
 FLOAT = 4
 """Bytes of a float32, which all activations are."""
 
@@ -38,17 +41,17 @@ class LayerKernels:
         self._weight_setup()
         self._input = None
 
-    def forward(self, x: torch.Tensor, values: torch.Tensor, bias: torch.Tensor | None, y) -> None:
+    def forward(self, x: Data, values: torch.Tensor, bias: torch.Tensor | None, y: Data) -> None:
         grouped = self._no_bias if bias is None else bias[self._filters] * self._true_filters
         run_on(self._target, self._forward, x, values, self._offset, self._row, grouped, self._mask, y)
 
-    def weight_gradient(self, x: torch.Tensor, dy: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def weight_gradient(self, x: Data, dy: Data) -> tuple[torch.Tensor, ...]:
         """float32 [N, G, K, B], and of the bias [filters]."""
         gradient, bias = torch.empty(self._packing.true.shape), torch.empty(self._filters.shape)
         run_on(self._target, self._weight, x, dy, self._offset, self._row, gradient.view(-1), bias.view(-1))
         return gradient, bias[self._once]
 
-    def input_gradient(self, dy: torch.Tensor, values: torch.Tensor, dx: torch.Tensor) -> None:
+    def input_gradient(self, dy: Data, values: torch.Tensor, dx: Data) -> None:
         if self._input is None:
             self._input_setup()
         bundled = torch.empty(self._source.shape)
@@ -120,18 +123,14 @@ def _forward(shape: GatherGemm, y: Flat):
     return Margins(y.frame, y.channels, shape.lanes).noted_on(function)
 
 
-def target_now() -> Target:
-    """This machine's CPU, on as many threads as torch has."""
-    return _target(torch.get_num_threads())
-
-
-def run_on(target: Target, kernel: Callable, *tensors: torch.Tensor) -> None:
+def run_on(target: Target, kernel: Callable, *tensors: torch.Tensor | Data) -> None:
     use_threads(target.threads)
-    kernel(*tensors)
+    kernel(*(t.detach() if isinstance(t, torch.Tensor) and t.requires_grad else t for t in tensors))
 
 
 @lru_cache(maxsize=None)
-def _target(threads: int) -> Target:
+def target_of(threads: int) -> Target:
+    """This machine's CPU."""
     return resolve("cpu", threads)
 
 

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..kernels.frame import ALIGN, Window
-from ..kernels.max_pool_gradient import tiles_its_input
+from ..kernels.max_pool_gradient import lie_side_by_side
 from ..prune.layers import kind_of
 from ..sparsity import Dense, Structure
-from .flat_ops import FlatBatchNorm, FlatMaxPool, FlatRelu, pooled
+from .flat_ops import FlatBatchNorm, FlatMaxPool, FlatRelu
 from .flat_tensor import Buffers, FlatTensor
-from .kernels import target_now
+from .kernels import target_of
 from .measure import Times, time_both
 from .packing import Packing
 from .report import LayerChoice
@@ -93,7 +93,7 @@ class AcceleratedLayer(nn.Module):
         """Our kernels for inputs like x, or None for torch's: chosen by time where they meet
         first."""
         found = self._shared.buffers.find(x)
-        frame = None if found is None else found.flat.frame
+        frame = None if found is None else found.layout.flat.frame
         key = (x.shape, x.dtype, x.device, frame, torch.get_num_threads())
         if key not in self._runs:
             self._runs[key], choice = self._choose(x, frame)
@@ -116,7 +116,7 @@ class AcceleratedLayer(nn.Module):
             frame = geometry.frame
         if frame.row < ALIGN:
             return None, choice(False, f"fewer than {ALIGN} positions")
-        run = LayerRun(self._packing, geometry, frame, self._shared.buffers, target_now())
+        run = LayerRun(self._packing, geometry, frame, self._shared.buffers, target_of(torch.get_num_threads()))
         times = time_both(run, self, x)
         is_faster = times.sparse_ms < times.dense_ms
         return run if is_faster else None, choice(is_faster, str(times), times)
@@ -219,16 +219,18 @@ class FlatReLU(BetweenLayers, nn.ReLU):
         source = self._flat(x)
         if source is None:
             return super().forward(x)
-        return FlatRelu.apply(x, source, self._shared.buffers)
+        return FlatRelu.apply(x, source, self._shared.buffers, torch.get_num_threads())
 
 
 class FlatPool(BetweenLayers):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         source = self._flat(x)
         window = None if source is None else self._window(x.ndim - 2)
-        if window is None or not tiles_its_input(window, source.flat, pooled(source.flat, window)):
+        if window is None or not lie_side_by_side(window, source.layout.flat.size):
             return super().forward(x)
-        return FlatMaxPool.apply(x, source, window, self._shared.buffers)
+        return FlatMaxPool.apply(
+            x, source, window, self._shared.buffers, torch.get_num_threads()
+        )
 
     def _window(self, rank: int) -> Window | None:
         """None for what no window says."""
@@ -261,7 +263,13 @@ class FlatNorm(BetweenLayers):
         if source is None or not self.training or not self.affine or self.momentum is None:
             return super().forward(x)
         y, mean, variance = FlatBatchNorm.apply(
-            x, self.weight, self.bias, source, self.eps, self._shared.buffers
+            x,
+            self.weight,
+            self.bias,
+            source,
+            self.eps,
+            self._shared.buffers,
+            torch.get_num_threads(),
         )
         if self.track_running_stats:
             count = x.numel() // len(mean)

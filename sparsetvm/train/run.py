@@ -1,14 +1,13 @@
 """One accelerated layer on inputs of one shape: flat tensors in and out, under autograd."""
 
 from dataclasses import dataclass
-from math import prod
 
 import torch
 from torch.autograd.function import once_differentiable
 
 from ..kernels.frame import Frame, Window
 from ..targets.target import Target
-from .flat_tensor import Buffers, FlatTensor, Size, flat_of
+from .flat_tensor import Buffers, Size, layout
 from .kernels import LayerKernels
 from .packing import Packing
 
@@ -56,9 +55,9 @@ class LayerRun:
     ):
         filters, channels, *_ = packing.shape
         self.geometry, self.buffers = geometry, buffers
-        self.x = flat_of(frame, channels, geometry.size)
-        self.y = flat_of(frame, filters, geometry.output)
-        self.kernels = LayerKernels(packing, geometry.window, self.x, self.y, target)
+        self.x = layout(frame, channels, geometry.size, geometry.rank)
+        self.y = layout(frame, filters, geometry.output, geometry.rank)
+        self.kernels = LayerKernels(packing, geometry.window, self.x.flat, self.y.flat, target)
 
     def __call__(self, x: torch.Tensor, values: torch.Tensor, bias: torch.Tensor | None):
         return _Layer.apply(x, values, bias, self)
@@ -67,11 +66,10 @@ class LayerRun:
 class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, values, bias, run: LayerRun):
-        source = run.buffers.as_flat(x.detach(), run.x)
-        y = run.buffers.take(run.y, run.geometry.rank)
-        run.kernels.forward(source.data, values.detach(), bias.detach() if bias is not None else None, y.data)
-        # what torch knows, it guards against changes in place
-        ctx.save_for_backward(x if source.view.data_ptr() == x.data_ptr() else source.view, values)
+        source, y = run.buffers.as_flat(x, run.x), run.buffers.take(run.y)
+        run.kernels.forward(source.data, values, bias, y.data)
+        # x itself where it lies flat: what torch knows, it guards against changes in place
+        ctx.save_for_backward(source.view, values)
         ctx.run = run
         return y.view
 
@@ -80,13 +78,11 @@ class _Layer(torch.autograd.Function):
     def backward(ctx, dy):
         (x, values), run = ctx.saved_tensors, ctx.run
         needs_x, needs_values, needs_bias, _ = ctx.needs_input_grad
-        given = run.buffers.as_flat(dy, run.y)
-        dx = dvalues = dbias = None
+        dy, dx, dvalues, dbias = run.buffers.as_flat(dy, run.y), None, None, None
         if needs_x:
-            dx = run.buffers.take(run.x, run.geometry.rank)
-            run.kernels.input_gradient(given.data, values.detach(), dx.data)
-            dx = dx.view
+            told = run.buffers.take(run.x)
+            run.kernels.input_gradient(dy.data, values, told.data)
+            dx = told.view
         if needs_values or needs_bias:
-            source = run.buffers.as_flat(x.detach(), run.x)
-            dvalues, dbias = run.kernels.weight_gradient(source.data, given.data)
+            dvalues, dbias = run.kernels.weight_gradient(run.buffers.find(x).data, dy.data)
         return dx, dvalues, dbias if needs_bias else None, None
