@@ -11,7 +11,7 @@ from rich.logging import RichHandler
 
 from .. import __version__
 from ..errors import SparseTVMError
-from . import ablate, bench, compile, demo, export, inspect, prune, records, report, run, tune
+from . import ablate, bench, compile, demo, export, inspect, prune, records, report, run, step, tune
 from .output import STDERR
 
 EXAMPLE = "sparsetvm demo"
@@ -23,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (demo, prune, export, inspect, tune, compile, run, bench, report, ablate):
+for _verb in (demo, prune, export, inspect, tune, compile, run, bench, step, report, ablate):
     _name = _verb.__name__.rpartition(".")[2]
     app.command(_name, epilog=f"Example: {_verb.EXAMPLE}")(_verb.command)
 app.add_typer(records.app, name="records")

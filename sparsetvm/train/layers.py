@@ -59,6 +59,11 @@ class AcceleratedLayer(nn.Module):
         return self._packing.dense(self.weight) if self._is_packed else self.weight
 
     @property
+    def dense_gradient(self) -> torch.Tensor:
+        """[filters, input channels, *kernel]; zero where the weight is, by its plan."""
+        return self._packing.dense(self.weight.grad) if self._is_packed else self.weight.grad
+
+    @property
     def values(self) -> torch.Tensor:
         """[N, G, K, B]"""
         return self.weight if self._is_packed else self._packing.values(self.weight)
