@@ -54,6 +54,7 @@ class PeerProcess:
         settings = {
             "PYTHONPATH": str(_import_path(peer, model.parent)),
             "OMP_NUM_THREADS": str(threads),
+            **peer.settings,
         }
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -22,7 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .peers import Run, peers
+from .peers import Peer, Run, peers
+from .peers.step import steps
 
 Say = Callable[..., None]
 
@@ -38,7 +39,7 @@ def main() -> int:
     say = _protocol()
     try:
         run = _load(arguments)
-        say(ready=_version(peers[arguments.peer].package))
+        say(ready=_version(_peer(arguments.peer).package))
         _serve(run, say)
     except ModuleNotFoundError as err:
         say(missing=str(err))
@@ -47,6 +48,10 @@ def main() -> int:
         say(error=f"{type(err).__name__}: {err}")
         return 1
     return 0
+
+
+def _peer(name: str) -> Peer:
+    return steps[name] if name in steps else peers[name]
 
 
 def _protocol() -> Say:
@@ -59,7 +64,7 @@ def _protocol() -> Say:
 def _load(arguments: argparse.Namespace) -> Run:
     with np.load(arguments.inputs) as arrays:
         inputs = [arrays[name] for name in arrays.files]
-    run = peers[arguments.peer].load(arguments.model.resolve(), inputs, arguments.threads)
+    run = _peer(arguments.peer).load(arguments.model.resolve(), inputs, arguments.threads)
     np.savez(arguments.outputs, *run())
     return run
 

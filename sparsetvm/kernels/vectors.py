@@ -74,6 +74,22 @@ class Vectors:
                 i += 1
         return results
 
+    def sums(self, vectors: Sequence):
+        """The sum of each vector's lanes, one beside the other (n vectors, n a power of two).
+
+        0 1 2 3 | 4 5 6 7   ->   1 5 9 13   ->   6 22
+        """
+        vectors, width, wanted = list(vectors), self.lanes, len(vectors)
+        while len(vectors) > 1 or width > wanted:
+            single = len(vectors) == 1
+            pairs = [vectors] if single else zip(vectors[::2], vectors[1::2])
+            ends, width = (width, width // 2) if single else (2 * width, width)
+            vectors = [
+                T.bind(self._pick(pair, range(0, ends, 2)) + self._pick(pair, range(1, ends, 2)))
+                for pair in pairs
+            ]
+        return vectors[0]
+
     def _combine(self, factors: np.ndarray, vectors: Sequence):
         """The sum of factor * vector; one that is just added comes first."""
         terms = [pair for pair in zip(factors, vectors) if pair[0]]

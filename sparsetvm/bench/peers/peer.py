@@ -1,7 +1,7 @@
 """What a peer says of itself: its name, where its packages live, and how it loads a model."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,8 @@ class Peer:
     """Installed without their dependencies, which are large and not used here."""
     tolerance: float = 1e-3
     """The largest difference of an output from the expected one, of the largest value expected."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables that it runs best with."""
     gains_from_zeros: bool = False
     """It is timed twice, on dense and on pruned weights; the others are as fast on either."""
 

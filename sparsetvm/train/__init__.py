@@ -1,0 +1,6 @@
+"""torch autograd over compiled sparse kernels: a pruned net is trained on without its zeros' work."""
+
+from .accelerate import accelerate, report, restore
+from .report import AccelerateReport, LayerChoice
+
+__all__ = ["AccelerateReport", "LayerChoice", "accelerate", "report", "restore"]
