@@ -26,6 +26,7 @@ _HOME = {
     "export": "compiler",
     "load": "runtime.engine",
     "load_ir": "ir.file",
+    "plan_for": "codesign.planner",
     "prune": "prune",
     "tune": "tune.session",
 }

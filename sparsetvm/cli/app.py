@@ -18,6 +18,7 @@ from . import (
     demo,
     export,
     inspect,
+    plan,
     prune,
     records,
     report,
@@ -36,7 +37,20 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (demo, prune, export, inspect, tune, compile, run, bench, report, ablate, targets):
+for _verb in (
+    demo,
+    plan,
+    prune,
+    export,
+    inspect,
+    tune,
+    compile,
+    run,
+    bench,
+    report,
+    ablate,
+    targets,
+):
     _name = _verb.__name__.rpartition(".")[2]
     app.command(_name, epilog=f"Example: {_verb.EXAMPLE}")(_verb.command)
 app.add_typer(records.app, name="records")
