@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from math import log as ln
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ ROUNDS = 4
 """Plans that are chosen and measured, each by times corrected by the one before."""
 CLOSE = 0.04
 """No further round once the time is so near to the goal, of the goal."""
+LEAST = 1e-6
+"""Of a layer, stays at least: logarithms want something."""
 
 ENERGY = "the part of a layer's squared weights that zeros take; no samples were given"
 FITTED = "squared error of a layer's outputs on the samples after a refit, of their variance"
@@ -103,7 +106,7 @@ def _options(
     for family in offered:
         known = [family.at(rate) for rate in family.measured]
         ms = [times[structure] for structure in known]
-        stays = np.log([max(1 - errors[structure], 1e-6) for structure in known])
+        stays = np.log([max(1 - errors[structure], LEAST) for structure in known])
         for rate in family.rates():
             time = np.interp(-1 / rate, [-1 / one for one in family.measured], ms)
             error = 1 - np.exp(np.interp(np.log(rate), np.log(family.measured), stays))
@@ -115,15 +118,20 @@ def _search(trial: Trial, options: Mapping[str, Options], goal: Goal) -> Design:
     """The plan of all that were tried whose time is nearest to the goal.
 
     A net takes `rest` and what its layers take by the tables, times `scale`; each trial says anew
-    what these two are.
+    what these two are. What stays of a signal that runs through all layers is the product of what
+    each leaves of it, 1 - error; so the logarithms of these are added up.
     """
+    costs = [
+        [(ms, -ln(max(1 - error, LEAST))) for ms, error in each.values()]
+        for each in options.values()
+    ]
     tried: dict[tuple[Structure, ...], Design] = {}
     dense_ms, layers_ms = trial.dense_ms(options)
     rest = dense_ms - layers_ms
     scale = layers_ms / sum(each[Dense()][0] for each in options.values())
     for _ in range(ROUNDS):
         budget = (goal.milliseconds(dense_ms) - rest) / scale
-        picked = cheapest([list(each.values()) for each in options.values()], budget)
+        picked = cheapest(costs, budget)
         chosen = {
             name: list(each)[i] for (name, each), i in zip(options.items(), picked, strict=True)
         }
@@ -131,7 +139,8 @@ def _search(trial: Trial, options: Mapping[str, Options], goal: Goal) -> Design:
         if key in tried:
             break
         errors = {name: options[name][structure][1] for name, structure in chosen.items()}
-        tried[key] = design = trial.measure(chosen, errors)
+        is_fastest = picked == cheapest(costs, 0.0)
+        tried[key] = design = trial.measure(chosen, errors, is_fastest)
         if design.distance <= CLOSE:
             break
         layers_ms = sum(layer.ms for layer in design.layers)

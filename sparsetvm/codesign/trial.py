@@ -59,7 +59,9 @@ class Trial:
         own = (layer.name for layer in self._ir.layers if plan_name(layer) in names)
         return sum(ms.values()), sum(ms[name] for name in own)
 
-    def measure(self, chosen: Mapping[str, Structure], errors: Mapping[str, float]) -> Design:
+    def measure(
+        self, chosen: Mapping[str, Structure], errors: Mapping[str, float], is_fastest: bool
+    ) -> Design:
         """The net under these structures, measured in turns with its dense self."""
         self._count += 1
         self._say(f"compiling plan {self._count}")
@@ -92,6 +94,7 @@ class Trial:
             rest_ms=dense_ms - sum(layer.dense_ms for layer in layers),
             error=self._error,
             rounds=self._count,
+            is_fastest=is_fastest,
         )
 
     def _measure(self, engines: Mapping[str, Engine]) -> dict[str, dict[str, float]]:
