@@ -23,6 +23,7 @@ _HOME = {
     "Plan": "sparsity.plan",
     "SparseTVMError": "errors",
     "compile": "compiler",
+    "explore": "prune.explore",
     "export": "compiler",
     "load": "runtime.engine",
     "load_ir": "ir.file",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import options
-from .output import progress, say_more, show_result, show_settings
+from .output import progress, show_result, show_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,9 +68,10 @@ def command(
             progress=say,
         )
     design.save(output, overwrite)
-    if not design.is_reached:
-        say_more(str(design))
-    lines = [f"  {layer.name}  {layer.ms:.3f} ms  {layer.structure}" for layer in design.layers]
+    lines = [
+        f"  {layer.name}  {layer.structure}  B={layer.structure.group}  {layer.reason}"
+        for layer in design.layers
+    ]
     text = "\n".join([f"wrote {output}", *lines, str(design)])
     show_result({"plan": str(output), **design.to_json()}, text, json)
 

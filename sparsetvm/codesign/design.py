@@ -53,6 +53,7 @@ class LayerChoice:
 
     @property
     def reason(self) -> str:
+        """Why the layer is as it is, for people."""
         return (
             f"{self.ms:.3f} ms, dense {self.dense_ms:.3f} ms; "
             f"{self.rate:.1f}x fewer weights, error {self.error:.1%}"
@@ -113,6 +114,7 @@ class Design:
                 {
                     "name": layer.name,
                     "structure": str(layer.structure),
+                    "group": layer.structure.group,
                     "rate": layer.rate,
                     "ms": layer.ms,
                     "dense_ms": layer.dense_ms,

@@ -25,7 +25,7 @@ def lost_energy(ir: LayerIR, wanted: Wanted, say: Callable[[str], None]) -> Numb
         for structure in wanted[name]:
             facts = ("lost energy", digest, weight.shape, structure)
             if (part := known.get(facts)) is None:
-                say(f"pruning {name}: {structure}")
+                say(f"what zeros cost {name}")
                 mask = structure.mask(weight)
                 energy = np.square(weight, dtype=float)
                 part = float(energy[~mask].sum() / max(energy.sum(), np.finfo(float).tiny))

@@ -56,7 +56,7 @@ def test_what_was_measured_is_not_measured_again(design):
     said = []
     model, x = small()
     st.plan_for(model, x, speedup=1.2, threads=1, progress=said.append)
-    assert not [line for line in said if "measure layers" in line or "pruning" in line]
+    assert not [line for line in said if "measure layers" in line or "zeros cost" in line]
 
 
 def test_a_time_out_of_reach_gives_the_fastest_plan_and_one_sentence(design):
@@ -100,7 +100,7 @@ def test_a_net_that_is_pruned_already_is_refused():
     model, x = small()
     plan = st.Plan.from_dict({"layers": [{"match": "features.5", "structure": "block"}]})
     ir = st.export(st.prune(model, plan), x, plan)
-    with pytest.raises(ModelError, match="features.5 is pruned already"):
+    with pytest.raises(ModelError, match=r"features\.5 is pruned already"):
         st.plan_for(ir, speedup=2)
 
 
