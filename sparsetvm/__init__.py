@@ -24,9 +24,11 @@ _HOME = {
     "Pruner": "prune.pruner",
     "SparseTVMError": "errors",
     "compile": "compiler",
+    "explore": "prune.explore",
     "export": "compiler",
     "load": "runtime.engine",
     "load_ir": "ir.file",
+    "plan_for": "codesign.planner",
     "prune": "prune",
     "tune": "tune.session",
 }

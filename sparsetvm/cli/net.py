@@ -1,9 +1,9 @@
 """What a net on the command line may be: a file, a name, or one layer."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..errors import PlanError
+from ..errors import ModelError, PlanError
 
 if TYPE_CHECKING:
     from ..ir import LayerIR
@@ -36,3 +36,16 @@ def read_net(net: str, plan: str | None = None) -> "LayerIR":
 
     found = named(net)
     return prune(export(found.module, found.example_inputs), rules)
+
+
+def read_module(net: str) -> tuple[Any, Any]:
+    """The torch module of a net that is given by name, and its example inputs."""
+    if Path(net).suffix in (".lir", ".onnx", ".pt2"):
+        raise ModelError(
+            f"{net} is a file, and samples run through a torch module\n"
+            f"  in Python: sparsetvm.plan_for(model, example_inputs, samples=…)"
+        )
+    from ..bench.nets import net as named
+
+    found = named(net)
+    return found.module, found.example_inputs

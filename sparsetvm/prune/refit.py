@@ -25,7 +25,7 @@ from .statistics import Statistics, input_rows, output_rows, summarise
 
 log = logging.getLogger(__name__)
 
-Samples = torch.Tensor | tuple[torch.Tensor, ...]
+Samples = torch.Tensor | np.ndarray | tuple[torch.Tensor | np.ndarray, ...]
 """The net's input, or inputs, with several samples along the first axis."""
 
 POSITIONS = 1000
@@ -62,11 +62,11 @@ def fit_layers(
 
     A layer in `structures` gets its zeros anew, where they cost least.
     """
-    samples = _check_samples(samples)
+    samples = check_samples(samples)
     layers = find_layers(pruned)
     names = [n for n, layer in layers.items() if n in structures or bool((layer.weight == 0).any())]
     errors: dict[str, float] = {}
-    with torch.no_grad(), _in_eval_mode(dense), _in_eval_mode(pruned):
+    with torch.no_grad(), in_eval_mode(dense), in_eval_mode(pruned):
         progress("running the dense net")
         wanted = _record(dense, names, samples, seed)
 
@@ -122,15 +122,20 @@ def _record(
 
 def _fit(layer: nn.Module, statistics: Statistics, structure: Structure | None) -> float:
     weight = layer.weight.cpu().numpy()
-    diagonal = statistics.gram.diagonal()
-    ridge = max(RIDGE * float(diagonal.mean()), float(np.finfo(diagonal.dtype).tiny))
-    mask = select(structure, weight, statistics, ridge) if structure else weight != 0
-    matrix = _least_squares(statistics, mask.reshape(len(weight), -1), ridge)
+    matrix = fitted(weight, statistics, structure)
     write_weight(layer, matrix.reshape(weight.shape))
     if layer.bias is not None:
         bias = statistics.output_mean - matrix @ statistics.input_mean
         layer.bias.copy_(torch.from_numpy(bias))
     return statistics.error(matrix)
+
+
+def fitted(weight: np.ndarray, statistics: Statistics, structure: Structure | None) -> np.ndarray:
+    """The matrix [filters, columns] that fits best, with `structure`'s zeros, or `weight`'s own."""
+    diagonal = statistics.gram.diagonal()
+    ridge = max(RIDGE * float(diagonal.mean()), float(np.finfo(diagonal.dtype).tiny))
+    mask = select(structure, weight, statistics, ridge) if structure else weight != 0
+    return _least_squares(statistics, mask.reshape(len(weight), -1), ridge)
 
 
 def _least_squares(statistics: Statistics, mask: np.ndarray, ridge: float) -> np.ndarray:
@@ -153,8 +158,10 @@ def _least_squares(statistics: Statistics, mask: np.ndarray, ridge: float) -> np
     return matrix
 
 
-def _check_samples(samples: Samples) -> tuple[torch.Tensor, ...]:
-    samples = samples if isinstance(samples, tuple) else (samples,)
+def check_samples(samples: Samples) -> tuple[torch.Tensor, ...]:
+    """The samples as a tuple; InputError where one holds numbers that are not finite."""
+    given = samples if isinstance(samples, tuple) else (samples,)
+    samples = tuple(map(torch.as_tensor, given))
     for sample in samples:
         if sample.is_floating_point() and not sample.isfinite().all():
             raise InputError(
@@ -165,7 +172,8 @@ def _check_samples(samples: Samples) -> tuple[torch.Tensor, ...]:
 
 
 @contextmanager
-def _in_eval_mode(model: nn.Module) -> Iterator[None]:
+def in_eval_mode(model: nn.Module) -> Iterator[None]:
+    """Eval mode for a while, then each module's own."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

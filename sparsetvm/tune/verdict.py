@@ -6,19 +6,18 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 
-import numpy as np
-
 from ..ir.layer import Layer, LayerIR
 from ..passes.form import Form, FormTimes, choose, forms_of
 from ..passes.pipeline import program_of, to_code
 from ..passes.schedule import TraceOf
 from ..runtime.build import build
 from ..runtime.engine import Engine
+from ..runtime.inputs import random_inputs
+from ..runtime.turns import lowest_steps, profile_in_turns
 from ..targets.target import Target
 
 ROUNDS, REPEATS = 5, 3
 """Each net is profiled so often, in turn with the others; the lowest median counts."""
-SEED = 0
 
 
 def layer_key(layer: Layer) -> str:
@@ -56,14 +55,11 @@ def measure_forms(
         say(f"compiling the net {form}")
         code = to_code(program_of(ir), ir.layers, target, forms, trace_of)
         engines[form] = Engine(build(code, ir, target, forms, {}))
-    rng = np.random.default_rng(SEED)
-    x = [rng.standard_normal(shape).astype(dtype) for _, shape, dtype in ir.inputs]
+    inputs = random_inputs(next(iter(engines.values())).manifest)
+    profiles = profile_in_turns(engines, inputs, ROUNDS, REPEATS, say)
     times: dict[str, dict[Form, float]] = {}
-    for number in range(1, ROUNDS + 1):
-        say(f"measuring {len(nets)} forms in the net, round {number} of {ROUNDS}")
-        for form, engine in engines.items():
-            for layer in engine.profile(x, repeats=REPEATS).layers:
-                if nets[form].get(layer.facts.name) == form:
-                    known = times.setdefault(layer.facts.name, {})
-                    known[form] = min(layer.ms, known.get(form, layer.ms))
+    for form, rounds in profiles.items():
+        for name, ms in lowest_steps(rounds).items():
+            if nets[form].get(name) == form:
+                times.setdefault(name, {})[form] = ms
     return times

@@ -153,3 +153,23 @@ def test_settings_and_progress_stay_off_stdout(sparsetvm):
     run = sparsetvm("export", NET, "-o", "net.lir", "--json")
     assert json.loads(run.out) == {"layer_ir": "net.lir", "layers": 1, "dense_ops": 0}
     assert run.err.startswith("export  net conv:16x16x3x9  output net.lir")
+
+
+def test_plan_writes_a_plan_that_prune_takes(sparsetvm, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(Path.cwd()))
+    run = sparsetvm("plan", NET, "--speedup", "1.5", "--threads", "1", "-o", "plan.toml", "--json")
+    assert run.code == 0, run.err
+    assert run.json["goal"] == {"speedup": 1.5, "ms": None}
+    assert run.json["speedup"] == run.json["dense_ms"] / run.json["ms"]
+    assert sparsetvm("prune", NET, "--plan", "plan.toml", "-o", "net.lir").code == 0
+    (layer,) = st.load_ir("net.lir").layers
+    assert layer.rate == pytest.approx(run.json["layers"][0]["rate"])
+
+
+def test_plan_asks_for_one_goal_and_for_samples_that_can_be_read(sparsetvm):
+    assert "say one of the two" in sparsetvm("plan", NET, "-o", "plan.toml").err
+    Path("x.npy").write_text("nothing")
+    run = sparsetvm("plan", NET, "--ms", "1", "--samples", "x.npy", "-o", "plan.toml")
+    assert (run.code, "cannot read x.npy as .npy" in run.err) == (1, True)
+    run = sparsetvm("plan", "net.onnx", "--ms", "1", "--samples", "x.npy", "-o", "plan.toml")
+    assert (run.code, "samples run through a torch module" in run.err) == (1, True)
