@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._tvm import relax
-from ..kernels.recurrent import GATES, Recurrence, recurrence
+from ..kernels.recurrence import GATES, Recurrence, recurrence
 
 
 @dataclass(frozen=True)
 class CellWeights:
-    """One direction of one layer, gates in the order of kernels.recurrent.GATES.
+    """One direction of one layer, gates in the order of kernels.recurrence.GATES.
 
     Each is a variable or a constant, so that it keeps its name; a layer has both biases or none.
     """
@@ -36,7 +36,7 @@ def emit_sequence(
         y, last_h, last_c? = R.call_tir(recurrence, (projected, weight_hh, bias_hh?, h, c?))
 
     `cell` is "gru" or "lstm"; x [T, N, inputs]; `state` is (h,) or (h, c), each [N, H]. Returns
-    (y [T, N, H], last_h [N, H], last_c?), what `kernels.recurrent.recurrence` says of them. A GRU's
+    (y [T, N, H], last_h [N, H], last_c?), what `kernels.recurrence.recurrence` says of them. A GRU's
     reset gate acts on the product with the last state (ONNX: linear_before_reset = 1). `reverse`
     runs from the last step to the first. Two directions are two calls whose y are concatenated on
     the last axis; layers on top of each other take one another's y; a cell is a sequence of 1.
