@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._tvm import relax
-from ..kernels.recurrence import GATES, Recurrence, recurrence
+from ..ir.layer import GATES
+from ..kernels.recurrence import Recurrence, recurrence
 
 
 @dataclass(frozen=True)
 class CellWeights:
-    """One direction of one layer, gates in the order of kernels.recurrence.GATES.
+    """One direction of one layer, gates in the order of ir.layer.GATES.
 
     Each is a variable or a constant, so that it keeps its name; a layer has both biases or none.
     """

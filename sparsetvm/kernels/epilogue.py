@@ -15,7 +15,7 @@ def _clip(value, low: float, high: float):
     return tirx.min(_f32(high), tirx.max(_f32(low), value))
 
 
-def sigmoid(value):
+def _sigmoid(value):
     return _f32(1) / (_f32(1) + tirx.exp(-value))
 
 
@@ -29,6 +29,6 @@ _ACTIVATIONS = {
     "relu": lambda value: tirx.max(_f32(0), value),
     "relu6": lambda value: _clip(value, 0, 6),
     "hardswish": lambda value: value * _clip(value + _f32(3), 0, 6) * _f32(1 / 6),
-    "sigmoid": sigmoid,
-    "silu": lambda value: value * sigmoid(value),
+    "sigmoid": _sigmoid,
+    "silu": lambda value: value * _sigmoid(value),
 }

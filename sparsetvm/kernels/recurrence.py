@@ -3,14 +3,10 @@ it is lowered."""
 
 from dataclasses import dataclass
 
-from .._tvm import T, tirx
+from .._tvm import T
+from ..ir.layer import GATES, STATES
 from .builder import store, tensor, tensor_function
-from .epilogue import sigmoid
-
-GATES = {"gru": 3, "lstm": 4}
-"""Gates of each kind of cell, in torch's order: reset, update, new; input, forget, cell, output."""
-STATES = {"gru": 1, "lstm": 2}
-"""h; h and c."""
+from .sigmoid import sigmoid, tanh
 
 CELL, REVERSE = "sparsetvm.cell", "sparsetvm.reverse"
 """Attributes of the function that `recurrence` makes: the kind of its cell; 1 if the last step
@@ -91,13 +87,13 @@ def recurrence(shape: Recurrence):
 def update(cell: str, given: list, gate: list, state: list) -> tuple:
     """The new state (h, c?) from what the input and the last state say of each gate."""
     if cell == "gru":
-        (h,) = state
-        r, z = (sigmoid(x + y) for x, y in zip(given[:2], gate[:2], strict=True))
-        n = tirx.tanh(given[2] + r * gate[2])
-        return (n + z * (h - n),)
+        (h,) = map(T.bind, state)
+        reset, move = (sigmoid(x + y) for x, y in zip(given[:2], gate[:2], strict=True))
+        new = tanh(given[2] + reset * gate[2])
+        return (T.bind(new + move * (h - new)),)
     i, f, g, o = (x + y for x, y in zip(given, gate, strict=True))
-    c = sigmoid(f) * state[1] + sigmoid(i) * tirx.tanh(g)
-    return sigmoid(o) * tirx.tanh(c), c
+    c = T.bind(sigmoid(f) * state[1] + sigmoid(i) * tanh(g))
+    return T.bind(sigmoid(o) * tanh(c)), c
 
 
 def _copy(sources: list, targets: list) -> None:

@@ -19,6 +19,7 @@ from . import pack
 from .flat_steps import Step
 from .form import Form, forms_of
 from .layout import Value, images, phases, samples
+from .recurrent_step import RecurrentStep
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,9 @@ class DepthwiseStep(Step):
 
 
 def layer_step(output, call, layer: Layer, forms: Mapping[str, Form]) -> Step:
-    """The step of a call to a marked layer's function (x, weight, bias?, residual?)."""
+    """The step of a call to a marked layer's function (x, weight, bias?, residual or state?)."""
+    if layer.is_recurrent:
+        return RecurrentStep(output, call, None, layer, forms[layer.name])
     role = samples if layer.kind == "linear" else images
     source, result = (
         role(call.args[0].name, layer.input_shape),

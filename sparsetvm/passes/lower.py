@@ -9,11 +9,12 @@ import numpy as np
 
 from .._tvm import relax
 from ..frontends.imported import Imported
-from ..ir.layer import Layer
+from ..ir.layer import STATES, Layer
 from ..kernels import flat
 from ..kernels.frame import Flat
 from ..kernels.gather_gemm import GatherGemm, gather_gemm
 from ..kernels.margins import Margins
+from ..kernels.recurrent import Recurrent, recurrent
 from ..kernels.winograd import Winograd, winograd
 from ..targets.target import Target
 from . import pack
@@ -188,6 +189,15 @@ class _Emission:
             self._shapes[self._kernels[key].name_hint] = shape
         return self._call(self._kernels[key], args, (dest.length,))
 
+    def recurrent_kernel(self, shape: Recurrent, args: list):
+        """A recurrence's kernel, still to be scheduled; its result is (y, h, c?)."""
+        if shape not in self._kernels:
+            kernel = recurrent(shape).with_attr(KERNEL, shape.kind)
+            self._kernels[shape] = self._add(kernel, shape.kind)
+        state = (shape.batch, shape.hidden)
+        results = [(shape.steps, *state), *(state,) * STATES[shape.cell]]
+        return self._call(self._kernels[shape], args, *results)
+
     def kernel(self, name: str, function, args: list, shape: tuple[int, ...]):
         """The result, a tensor of `shape`, of a kernel that is fast as it is."""
         return self._call(self._add(function, name), args, shape)
@@ -209,6 +219,7 @@ class _Emission:
         """A private function of the module; its builder called it "main"."""
         return self.builder.add_func(function.without_attr("global_symbol"), name)
 
-    def _call(self, function, args: list, shape: tuple[int, ...]):
-        result = relax.TensorType(shape, "float32")
-        return self.builder.emit(relax.call_tir(function, args, out_ty=result))
+    def _call(self, function, args: list, *shapes: tuple[int, ...]):
+        results = [relax.TensorType(shape, "float32") for shape in shapes]
+        out = results if len(results) > 1 else results[0]
+        return self.builder.emit(relax.call_tir(function, args, out_ty=out))
