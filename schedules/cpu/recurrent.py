@@ -1,6 +1,7 @@
 """A recurrent layer on a CPU: lanes run over hidden units, sums of all gates side by side."""
 
 from sparsetvm.schedules.common.moves import (
+    add_up_parts,
     extent,
     largest_divisor,
     unroll_all,
@@ -29,7 +30,7 @@ def recurrent(sch, pick) -> None:
         column, part = sch.split(column, [None, parts])
         partial = sch.rfactor(part, 0)
         sch.set_scope(partial, 0, "local")
-        _add_up(sch, block, lanes)
+        add_up_parts(sch, block, lanes, keep=0)
         block, (gate, sample, unit, column, part) = partial, sch.get_loops(partial)
         unrolled.append(part)
     some, sample = sch.split(sample, [None, samples])
@@ -42,12 +43,3 @@ def recurrent(sch, pick) -> None:
     unroll_all(sch, unrolled)
     vectorize_inner(sch, sch.decompose_reduction(block, column), keep=len(outer))
 
-
-def _add_up(sch, block, lanes: int) -> None:
-    """The parts of each sum."""
-    gate, sample, unit, part = sch.get_loops(block)
-    vector, lane = sch.split(unit, [None, lanes])
-    sch.reorder(gate, sample, vector, part, lane)
-    sch.vectorize(lane)
-    unroll_all(sch, [gate, sample, vector, part])
-    vectorize_inner(sch, sch.decompose_reduction(block, part), keep=0)

@@ -1,13 +1,12 @@
 """The operator along a sequence: at each step a tile of hidden units gathers what its gates keep of
 the last state, and moves on."""
 
-from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import ClassVar
 
 from .._tvm import T, tirx
 from ..ir.layer import GATES, STATES
-from .builder import store, tensor, tensor_function
+from .builder import store, tensor, tensor_function, where
 from .recurrence import update
 from .sliding import span
 
@@ -58,13 +57,13 @@ class Recurrent:
 def recurrent(shape: Recurrent):
     """The unscheduled PrimFunc: for each step t, tile i and its units u
 
-        gate[g, n, u] = sum over k of values[i, g, k, u] * state[n, column[i, g, k, u // B]]
+        gate[g, n, u] = sum over k of values[g, i, k, u] * state[n, column[g, i, k, u // B]]
         state, y[t] = the cell's update of projected[t], gate + bias and the last state
 
     projected       float32 [T, N, gates * H]
-    values          float32 [tiles, gates, K, P * B]  the weights that stay
-    column          int32   [tiles, gates, K, P]      the hidden unit that each multiplies
-    bias            float32 [tiles, gates, P * B]
+    values          float32 [gates, tiles, K, P * B]  the weights that stay
+    column          int32   [gates, tiles, K, P]      the hidden unit that each multiplies
+    bias            float32 [gates, tiles, P * B]
     h, c            float32 [N, H]      the state before; c for an LSTM alone
     y               float32 [T, N, H]
     last_h, last_c  float32 [N, H]      the state after
@@ -72,12 +71,12 @@ def recurrent(shape: Recurrent):
     h is held twice, before and after a step, so that tiles are independent within one.
     """
     steps, N, H = shape.steps, shape.batch, shape.hidden
-    G, U, K = GATES[shape.cell], shape.units, shape.columns
+    G, I, U, K = GATES[shape.cell], shape.tiles, shape.units, shape.columns
     with tensor_function() as function:
         projected = tensor("projected", steps, N, G * H)
-        values = tensor("values", shape.tiles, G, K, U)
-        column = tensor("column", shape.tiles, G, K, shape.groups, dtype="int32")
-        bias = tensor("bias", shape.tiles, G, U)
+        values = tensor("values", G, I, K, U)
+        column = tensor("column", G, I, K, shape.groups, dtype="int32")
+        bias = tensor("bias", G, I, U)
         first = [tensor(name, N, H) for name in ("h", "c")[: STATES[shape.cell]]]
         y = tensor("y", steps, N, H)
         last = [tensor(name, N, H) for name in ("last_h", "last_c")[: STATES[shape.cell]]]
@@ -103,11 +102,11 @@ def recurrent(shape: Recurrent):
                     T.sblock_attr({"sparsity": shape.facts})
                     g, n, u, k = T.axis.remap("SSSR", loops)
                     p = tirx.floordiv(u, shape.filters)
-                    T.reads(values[i, g, k, u], column[i, g, k, p], state[before, n, 0:H])
+                    T.reads(values[g, i, k, u], column[g, i, k, p], state[before, n, 0:H])
                     T.writes(gate[g, n, u])
                     with T.init():
                         store(gate, [g, n, u], T.float32(0))
-                    product = values[i, g, k, u] * state[before, n, column[i, g, k, p]]
+                    product = values[g, i, k, u] * state[before, n, column[g, i, k, p]]
                     store(gate, [g, n, u], gate[g, n, u] + product)
 
             with T.sblock("update"):
@@ -117,13 +116,13 @@ def recurrent(shape: Recurrent):
                 with T.grid(N, U // shape.lanes) as (n, vector):
                     unit = span(vector * shape.lanes, shape.lanes)
                     place = i * U + vector * shape.lanes
-                    with _where_real(shape, place):
+                    with where(H % U, place < H):
                         here = span(place, shape.lanes)
                         given = [
                             T.bind(projected[step, n, span(g * H + place, shape.lanes)])
                             for g in range(G)
                         ]
-                        past = [T.bind(gate[g, n, unit] + bias[i, g, unit]) for g in range(G)]
+                        past = [T.bind(gate[g, n, unit] + bias[g, i, unit]) for g in range(G)]
                         old = [state[before, n, here], *(c[n, here] for c in last[1:])]
                         h, *c = update(shape.cell, given, past, old)
                         store(state, [after, n, here], h)
@@ -148,15 +147,6 @@ def _tiles(shape: Recurrent):
     if not shape.shared:
         return T.serial(0, shape.tiles)
     return T.parallel(0, shape.tiles, annotations={"pragma_parallel_barrier_when_finish": 1})
-
-
-def _where_real(shape: Recurrent, place) -> AbstractContextManager:
-    """The last tile may have more units than there are."""
-    stack = ExitStack()
-    if shape.hidden % shape.units:
-        stack.enter_context(T.If(place < shape.hidden))
-        stack.enter_context(T.Then())
-    return stack
 
 
 def _whole(buffer):

@@ -9,12 +9,11 @@ import numpy as np
 
 from .._tvm import relax
 from ..frontends.imported import Imported
-from ..ir.layer import STATES, Layer
+from ..ir.layer import Layer
 from ..kernels import flat
 from ..kernels.frame import Flat
 from ..kernels.gather_gemm import GatherGemm, gather_gemm
 from ..kernels.margins import Margins
-from ..kernels.recurrent import Recurrent, recurrent
 from ..kernels.winograd import Winograd, winograd
 from ..targets.target import Target
 from . import pack
@@ -57,21 +56,23 @@ def lower(
     Kernels come out unscheduled, each layer in its form; the packed constants take the place of
     the weights.
     """
-    steps = _steps(program.module, {layer.name: layer for layer in layers}, forms)
+    steps = _steps(program, {layer.name: layer for layer in layers}, target, forms)
     layout = Layout(target.lanes)
     for step in steps:
         step.place(layout)
     return _Emission(program, layout, target).run(steps, forms)
 
 
-def _steps(module, layers: dict[str, Layer], forms: Mapping[str, Form]) -> list[Step]:
+def _steps(
+    program: Imported, layers: dict[str, Layer], target: Target, forms: Mapping[str, Form]
+) -> list[Step]:
     """Every binding of main as a step, in order."""
     steps: list[Step] = []
     flat_vars: set[str] = set()
-    for var, expr in Block.of(module).bindings.items():
-        name = layer_of_call(module, expr)
+    for var, expr in Block.of(program.module).bindings.items():
+        name = layer_of_call(program.module, expr)
         if name is not None:
-            step = layer_step(var, expr, layers[name], forms)
+            step = layer_step(var, expr, layers[name], program.arrays, target, forms)
         else:
             step = flat_step(var, expr, lambda x: x.name in flat_vars)
         if step is None:
@@ -163,6 +164,12 @@ class _Emission:
             self._plain[var] = self.kernel("to_plain", kernel, [self._flat[value.name]], shape)
         return self._plain[var]
 
+    def reshaped(self, tensor, shape: tuple[int, ...]):
+        """The same numbers in the same memory."""
+        if self.shape(tensor) == shape:
+            return tensor
+        return self.builder.emit(relax.op.reshape(tensor, shape))
+
     def convert(self, value: Value, to: Value, stride, phases):
         """`value` laid out as `to`: from its flat form if there is one, else from the plain
         tensor."""
@@ -172,7 +179,7 @@ class _Emission:
             return self.kernel("from_flat", kernel, [self._flat[value.name]], (dest.length,))
         kernel = flat.from_plain(dest, value.channels, value.size, stride, phases, lanes)
         length = value.batch * value.channels * int(np.prod(value.size))
-        x = self.builder.emit(relax.op.reshape(self.plain(value.var), (length,)))
+        x = self.reshaped(self.plain(value.var), (length,))
         return self.kernel("from_plain", kernel, [x], (dest.length,))
 
     def layer_kernel(self, shape: GatherGemm | Winograd, dest: Flat, args: list):
@@ -189,13 +196,12 @@ class _Emission:
             self._shapes[self._kernels[key].name_hint] = shape
         return self._call(self._kernels[key], args, (dest.length,))
 
-    def recurrent_kernel(self, shape: Recurrent, args: list):
-        """A recurrence's kernel, still to be scheduled; its result is (y, h, c?)."""
+    def plain_kernel(self, shape, define, args: list, *results: tuple[int, ...]):
+        """The same on plain tensors: what the kernel that `define` makes of a shape gives, a tensor
+        or a tuple of them."""
         if shape not in self._kernels:
-            kernel = recurrent(shape).with_attr(KERNEL, shape.kind)
+            kernel = define(shape).with_attr(KERNEL, shape.kind)
             self._kernels[shape] = self._add(kernel, shape.kind)
-        state = (shape.batch, shape.hidden)
-        results = [(shape.steps, *state), *(state,) * STATES[shape.cell]]
         return self._call(self._kernels[shape], args, *results)
 
     def kernel(self, name: str, function, args: list, shape: tuple[int, ...]):

@@ -88,57 +88,65 @@ def in_rounds(array: np.ndarray, groups: int) -> np.ndarray:
 
 
 COLUMNS = 4
-"""Recurrent kernels take columns four at a time."""
+"""Kernels whose lanes run over filters may take columns four at a time."""
 
 
-def recurrent(
-    weight: np.ndarray, bias: np.ndarray | None, gates: int, lanes: int, sparse: bool
+def by_filters(
+    matrices: np.ndarray, bias: np.ndarray, sparse: bool, lanes: int
 ) -> dict[str, np.ndarray]:
-    """What kernels/recurrent.py reads of a weight [gates * H, H]; if it is not `sparse`, its zeros
-    stay in.
+    """What kernels/samples.py and kernels/recurrent.py read of matrices [N, filters, inputs], with
+    a bias [N, filters]; the zeros of those that are not `sparse` stay in.
 
-    Whatever structure they follow, groups are of neighbouring units, as many as make the least work.
+    values [N, tiles, K, P * B], column [N, tiles, K, P], bias [N, tiles, P * B]: whatever structure
+    the zeros follow, groups are of neighbouring filters, as many as make the least work.
     """
-    hidden = weight.shape[1]
-    matrix = weight.reshape(gates, hidden, hidden)
-    kept = matrix != 0 if sparse else np.ones(matrix.shape, bool)
-    sizes = [2**n for n in range(int(np.log2(4 * lanes)) + 1)]
-    group = min(sizes, key=lambda size: _loads(_columns_kept(kept, size, lanes), size, lanes))
-    columns = _columns_kept(kept, group, lanes)  # bool [gates, tiles * groups, H]
-    count = round_up(max(int(columns.sum(axis=2).max()), 1), COLUMNS)
-    column = np.argsort(~columns, axis=2, kind="stable")[:, :, :count]  # the kept ones come first
-    rows = np.pad(matrix, ((0, 0), (0, columns.shape[1] * group - hidden), (0, 0)))
-    rows = rows.reshape(gates, columns.shape[1], group, hidden)
+    count, filters, inputs = matrices.shape
+    kept = matrices != 0 if sparse else np.ones(matrices.shape, bool)
+    group = group_by_filters(kept, lanes) if sparse else 4 * lanes
+    columns = _in_groups(kept, group, lanes)
+    K = round_up(max(int(columns.sum(axis=2).max()), 1), COLUMNS)
+    column = np.argsort(~columns, axis=2, kind="stable")[:, :, :K]  # the kept ones come first
+    rows = np.pad(matrices, ((0, 0), (0, columns.shape[1] * group - filters), (0, 0)))
+    rows = rows.reshape(count, -1, group, inputs)
     values = np.take_along_axis(rows, column[:, :, None, :], axis=3)
-    short = count - column.shape[2]
+    short = K - column.shape[2]
     column = np.pad(column, ((0, 0), (0, 0), (0, short)))
     values = np.pad(values, ((0, 0), (0, 0), (0, 0), (0, short)))
     groups = max(lanes // group, 1)
-    shape = (gates, -1, groups, group, count)
-    values = values.reshape(shape).transpose(1, 0, 4, 2, 3)
-    column = column.reshape(gates, -1, groups, count).transpose(1, 0, 3, 2)
-    bias = np.zeros(gates * hidden) if bias is None else bias
-    biases = np.zeros((gates, len(values) * groups * group))
-    biases[:, :hidden] = bias.reshape(gates, hidden)
-    biases = biases.reshape(gates, len(values), -1).transpose(1, 0, 2)
+    values = values.reshape(count, -1, groups, group, K).transpose(0, 1, 4, 2, 3)
+    column = column.reshape(count, -1, groups, K).swapaxes(2, 3)
+    bias = np.pad(bias, ((0, 0), (0, rows.shape[1] * group - filters)))
     return {
         "values": np.ascontiguousarray(values.reshape(*values.shape[:3], -1), np.float32),
         "column": np.ascontiguousarray(column, np.int32),
-        "bias": np.ascontiguousarray(biases, np.float32),
+        "bias": np.ascontiguousarray(bias.reshape(count, -1, groups * group), np.float32),
     }
 
 
-def _columns_kept(kept: np.ndarray, group: int, lanes: int) -> np.ndarray:
-    """bool [gates, H, H] -> [gates, groups of neighbouring units, H], groups in whole tiles."""
-    gates, hidden, _ = kept.shape
-    rows = round_up(hidden, max(group, lanes))
-    rows = np.pad(kept, ((0, 0), (0, rows - hidden), (0, 0)))
-    return rows.reshape(gates, -1, group, hidden).any(axis=2)
+def group_by_filters(kept: np.ndarray, lanes: int) -> int:
+    """How many neighbouring filters of bool [N, filters, inputs] make a group, at the least work."""
+    sizes = [2**n for n in range(int(np.log2(4 * lanes)) + 1)]
+    return min(sizes, key=lambda size: _loads(_in_groups(kept, size, lanes), size, lanes))
+
+
+def neighbours_agree(weight: np.ndarray, lanes: int, waste: float) -> bool:
+    """Whether vectors of neighbouring filters keep hardly more inputs than each of them does."""
+    columns = _in_groups(weight[None] != 0, lanes, lanes)
+    held = int(columns.sum(axis=2).max()) * columns.shape[1] * lanes
+    return held <= waste * np.count_nonzero(weight)
+
+
+def _in_groups(kept: np.ndarray, group: int, lanes: int) -> np.ndarray:
+    """bool [N, filters, inputs] -> [N, groups of neighbouring filters, inputs], in whole tiles."""
+    count, filters, inputs = kept.shape
+    rows = round_up(filters, max(group, lanes))
+    rows = np.pad(kept, ((0, 0), (0, rows - filters), (0, 0)))
+    return rows.reshape(count, -1, group, inputs).any(axis=2)
 
 
 def _loads(columns: np.ndarray, group: int, lanes: int) -> float:
-    """Of a step, if groups keep these: a column is a vector of values or several, and for each
-    group its number, the state there, and the place that this takes in a vector."""
+    """Of a sample, if groups keep these: a column is a vector of values or several, and for each
+    group its number, the input there, and the place that this takes in a vector."""
     groups = columns.shape[1]
     shared = max(lanes // group, 1)
     each = 3 * shared + 1 if shared > 1 else 2 + group / lanes

@@ -3,8 +3,10 @@ out."""
 
 from dataclasses import dataclass
 
-from ..ir.layer import GATES, Layer
-from ..kernels.recurrent import Recurrent
+import numpy as np
+
+from ..ir.layer import GATES, STATES, Layer
+from ..kernels.recurrent import Recurrent, recurrent
 from . import pack
 from .flat_steps import Step
 from .form import Form
@@ -22,11 +24,13 @@ class RecurrentStep(Step):
 
     def emit(self, emission):
         layer, target = self.layer, emission.target
-        weight = emission.array(layer.weight)
-        bias = None if layer.bias is None else emission.array(layer.bias)
         gates = GATES[layer.kind]
-        constants = pack.recurrent(weight, bias, gates, target.lanes, self.form.sparse)
-        tiles, _, columns, units = constants["values"].shape
+        matrices = emission.array(layer.weight).reshape(gates, -1, layer.weight_shape[1])
+        bias = np.zeros(matrices.shape[:2], np.float32)
+        if layer.bias is not None:
+            bias = emission.array(layer.bias).reshape(bias.shape)
+        constants = pack.by_filters(matrices, bias, self.form.sparse, target.lanes)
+        _, tiles, columns, units = constants["values"].shape
         groups = constants["column"].shape[3]
         steps, batch, hidden = layer.output_shape
         shape = Recurrent(
@@ -47,4 +51,5 @@ class RecurrentStep(Step):
         args = [emission.plain(projected.name)]
         args += [emission.constant(f"{layer.name}.{name}", a) for name, a in constants.items()]
         args += [emission.on_plain(one) for one in state]
-        emission.set_plain(self.output, emission.recurrent_kernel(shape, args))
+        results = [layer.output_shape, *((batch, hidden),) * STATES[layer.kind]]
+        emission.set_plain(self.output, emission.plain_kernel(shape, recurrent, args, *results))
