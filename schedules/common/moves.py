@@ -35,3 +35,14 @@ def vectorize_inner(sch, block, keep: int) -> None:
     *outer, inner = sch.get_loops(block)
     sch.vectorize(inner)
     unroll_all(sch, outer[keep:])
+
+
+def add_up_parts(sch, block, lanes: int, keep: int) -> None:
+    """Schedule what rfactor leaves of a sum, its parts innermost; all but the outer `keep` loops
+    are unrolled."""
+    *outer, unit, part = sch.get_loops(block)
+    vector, lane = sch.split(unit, [None, lanes])
+    sch.reorder(vector, part, lane)
+    sch.vectorize(lane)
+    unroll_all(sch, [*outer[keep:], vector, part])
+    vectorize_inner(sch, sch.decompose_reduction(block, part), keep=keep)

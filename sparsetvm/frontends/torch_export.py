@@ -13,11 +13,16 @@ from tvm.relax.frontend.torch import from_exported_program
 from .._tvm import relax
 from ..errors import ModelError
 from .imported import Imported, first_line, imported, unique_name
+from .torch_recurrent import CONVERTERS
 
 KEPT_WHOLE = (
     torch.ops.aten.linear.default,
     torch.ops.aten.hardswish.default,
     torch.ops.aten.silu.default,
+    torch.ops.aten.gru.input,
+    torch.ops.aten.lstm.input,
+    torch.ops.aten.gru_cell.default,
+    torch.ops.aten.lstm_cell.default,
 )
 """Operators that Relax imports better as they are; all others are decomposed first."""
 
@@ -58,7 +63,7 @@ def _from_program(program: ExportedProgram, source: str) -> Imported:
     _check_dtypes(program, source)
     decompositions = torch.export.default_decompositions()
     for operator in KEPT_WHOLE:
-        decompositions.pop(operator)
+        decompositions.pop(operator, None)
     program = program.run_decompositions(decompositions)
     _call_buffers_parameters(program)
     try:
@@ -67,6 +72,7 @@ def _from_program(program: ExportedProgram, source: str) -> Imported:
             keep_params_as_input=True,
             unwrap_unit_return_tuple=True,
             run_ep_decomposition=False,
+            custom_convert_map=CONVERTERS,
         )
     except Exception as err:  # TVM asserts, or raises what it meets
         raise ModelError(

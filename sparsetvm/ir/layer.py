@@ -16,9 +16,17 @@ KINDS = {
     "depthwise2d": 2,
     "depthwise3d": 3,
     "linear": 0,
+    "gru": 0,
+    "lstm": 0,
 }
 """Each kind of layer and how many spatial axes it has. A depthwise convolution has one kernel for
-each channel, and is dense."""
+each channel, and is dense. The input projection of a recurrent layer is a linear layer of its own.
+"""
+
+GATES = {"gru": 3, "lstm": 4}
+"""Gates of a recurrent layer, in torch's order: reset, update, new; input, forget, cell, output."""
+STATES = {"gru": 1, "lstm": 2}
+"""What a recurrent layer passes on from step to step: h; h and c."""
 
 ACTIVATIONS = ("relu", "relu6", "hardswish", "sigmoid", "silu")
 """What an epilogue may end with."""
@@ -26,10 +34,11 @@ ACTIVATIONS = ("relu", "relu6", "hardswish", "sigmoid", "silu")
 
 @dataclass(frozen=True)
 class Layer:
-    """One convolution or linear layer, as the compiler sees it.
+    """One convolution, linear layer or recurrence, as the compiler sees it.
 
-    All spatial tuples have the layer's rank: 1, 2 or 3 for a convolution, () for a linear layer.
-    Shapes are [batch, channels, *size]; a linear layer's are [..., features].
+    All spatial tuples have the layer's rank: 1, 2 or 3 for a convolution, () for all others.
+    Shapes are [batch, channels, *size]; a linear layer's are [..., features], a recurrent one's
+    [steps, batch, gates * hidden] (what its input projection gives) -> [steps, batch, hidden].
     """
 
     name: str
@@ -38,7 +47,7 @@ class Layer:
     """One of KINDS: conv2d, linear, …"""
     weight: str
     """The array that holds the dense weight with its zeros, [filters, input channels, *kernel];
-    a depthwise one is [channels, 1, *kernel]."""
+    a depthwise one is [channels, 1, *kernel], a recurrent one [gates * hidden, hidden]."""
     bias: str | None
     """The array that holds the bias [filters]; None: no bias."""
     input_shape: tuple[int, ...]
@@ -54,6 +63,12 @@ class Layer:
     weight_shape: tuple[int, ...]
     parameters: int
     """Weights that stay; see count_parameters."""
+    reverse: bool = False
+    """A recurrent layer begins with the last step; its outputs stay where their inputs are."""
+
+    @property
+    def is_recurrent(self) -> bool:
+        return self.kind in STATES
 
     @property
     def is_depthwise(self) -> bool:

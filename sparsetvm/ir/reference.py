@@ -28,9 +28,39 @@ def run(
     return y.astype(x.dtype)
 
 
+def run_recurrent(
+    layer: Layer,
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    state: tuple[np.ndarray, ...],
+) -> tuple[np.ndarray, ...]:
+    """What a recurrent layer gives: (y [steps, batch, hidden], h, c?) from x and the state before,
+    each [batch, hidden], as torch's GRU and LSTM define it; in x's dtype, computed in float64."""
+    h, *c = (one.astype(np.float64) for one in state)
+    y = np.empty(layer.output_shape)
+    steps = range(len(x))[:: -1 if layer.reverse else 1]
+    for t in steps:
+        past = h @ weight.astype(np.float64).T + (0 if bias is None else bias)
+        gates = np.split(x[t].astype(np.float64), len(weight) // h.shape[1], axis=1)
+        pasts = np.split(past, len(gates), axis=1)
+        if layer.kind == "gru":
+            reset, update = (_sigmoid(a + b) for a, b in zip(gates[:2], pasts[:2], strict=True))
+            new = np.tanh(gates[2] + reset * pasts[2])
+            h = (1 - update) * new + update * h
+        else:
+            i, f, g, o = (a + b for a, b in zip(gates, pasts, strict=True))
+            c = [_sigmoid(f) * c[0] + _sigmoid(i) * np.tanh(g)]
+            h = _sigmoid(o) * np.tanh(c[0])
+        y[t] = h
+    return tuple(one.astype(x.dtype) for one in (y, h, *c))
+
+
 def output_shape(layer: Layer, input_shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape that follows from input, kernel, stride, padding and dilation."""
     filters = layer.weight_shape[0]
+    if layer.is_recurrent:
+        return (*input_shape[:-1], layer.weight_shape[1])
     if layer.kind == "linear":
         return (*input_shape[:-1], filters)
     batch, _, *size = input_shape

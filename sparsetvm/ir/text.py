@@ -54,7 +54,7 @@ def _head(layer: Layer) -> tuple[str, ...]:
 
 def _window(layer: Layer) -> str:
     if not layer.kernel:
-        return ""
+        return "  backwards" if layer.reverse else ""
     dilation = f" dilation {_each(layer.dilation)}" if set(layer.dilation) != {1} else ""
     pads = [str(a) if a == b else f"{a}:{b}" for a, b in layer.padding]
     return (

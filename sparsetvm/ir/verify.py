@@ -52,7 +52,8 @@ def axes_follow_kind(layer: Layer, _: Arrays) -> Iterator[str]:
     for name in ("kernel", "stride", "padding", "dilation"):
         if len(getattr(layer, name)) != axes:
             yield f"{name} {getattr(layer, name)} has not one entry for each of {axes} axes"
-    if not layer.input_shape or (axes and len(layer.input_shape) != axes + 2):
+    rank = 3 if layer.is_recurrent else axes and axes + 2
+    if not layer.input_shape or (rank and len(layer.input_shape) != rank):
         yield f"input shape {layer.input_shape} is not that of a {layer.kind}"
     if len(layer.weight_shape) != axes + 2 or layer.weight_shape[2:] != layer.kernel:
         yield f"weight shape {layer.weight_shape} does not end in kernel {layer.kernel}"
@@ -68,7 +69,8 @@ def sizes_are_possible(layer: Layer, _: Arrays) -> Iterator[str]:
 
 def output_follows_input(layer: Layer, _: Arrays) -> Iterator[str]:
     channels = layer.input_shape[1 if layer.kernel else -1]
-    taken = layer.weight_shape[0] if layer.is_depthwise else layer.weight_shape[1]
+    takes_filters = layer.is_depthwise or layer.is_recurrent
+    taken = layer.weight_shape[0] if takes_filters else layer.weight_shape[1]
     if channels != taken:
         yield f"the input has {channels} channels, the weight takes {taken}"
     follows = output_shape(layer, layer.input_shape)

@@ -1,7 +1,7 @@
 """How a kernel is written down: TVM's builder, which takes plain Python in between."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from .._tvm import IRBuilder, T
 
@@ -27,3 +27,12 @@ def tensor(name: str, *shape: int, dtype: str = "float32"):
 def store(buffer, place: Sequence, value) -> None:
     """buffer[place] = value"""
     T.buffer_store(buffer, value, list(place))
+
+
+def where(is_needed: object, condition) -> AbstractContextManager:
+    """What is stored in here is stored where the condition holds, or everywhere if none is needed."""
+    stack = ExitStack()
+    if is_needed:
+        stack.enter_context(T.If(condition))
+        stack.enter_context(T.Then())
+    return stack

@@ -74,6 +74,21 @@ def best_block_tile(filters: int, lines: int, vectors: int, registers: int) -> T
     return min(tiles, key=lambda t: (cycles(t), neighbourhood(t), t.lines, -t.filters))
 
 
+def samples_together(samples: int, inputs: int, vectors: int, registers: int, l1: int) -> int:
+    """How many samples a tile of `vectors` of filters takes at once, if lanes run over filters.
+
+    A step loads the weights once for all of them, and spreads one input of each over a vector, one
+    a cycle. The inputs shall stay in the first cache while all filters read them.
+    """
+    near = max(l1 * 4 // 5 // (4 * inputs), 2)
+    fit = [n for n in range(1, min(samples, near) + 1) if n * vectors + vectors + 1 <= registers]
+
+    def cycles(n: int) -> float:
+        return -(-samples // n) * (max(n * vectors / 2, n, (n + vectors) / 2, LATENCY) + 1)
+
+    return min(fit or [1], key=lambda n: (cycles(n), n))
+
+
 def lanes_for(filters: int, positions: int, row: int, lanes: int, registers: int) -> int:
     """Positions to compute in each row: whole tiles if the row has room for them, else whole
     vectors; the positions themselves where not even those fit (lanes then run over filters)."""

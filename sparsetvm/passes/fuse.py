@@ -28,7 +28,9 @@ def fuse(program: Imported) -> Imported:
     layers = {
         var: function
         for var, expr in block.bindings.items()
-        if (function := called_function(program.module, expr)) and not epilogue_of(function)
+        if (function := called_function(program.module, expr))
+        and layer_of(function)
+        and not epilogue_of(function)
     }
     epilogues = {var: _epilogue(block, var, layer_of(function)) for var, function in layers.items()}
     epilogues = {var: epilogue for var, epilogue in epilogues.items() if epilogue.steps}

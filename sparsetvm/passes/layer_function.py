@@ -4,6 +4,7 @@ from .._tvm import relax, tvm
 from .activation import FORMS
 from .evaluate import shape_of
 from .layer_call import LayerCall, layer_call
+from .recurrent_call import RecurrentCall, recurrent_call
 
 LAYER = "sparsetvm.layer"
 KIND = "sparsetvm.kind"
@@ -42,6 +43,26 @@ def layer_function(name: str, layer: LayerCall, epilogue: tuple[str, ...] = ()) 
     return builder.get()["layer"]
 
 
+def recurrent_function(name: str, layer: RecurrentCall) -> relax.Function:
+    """A function of (x, weight, bias?, h, c?) that calls the recurrence's plain loops.
+
+        # sparsetvm.layer = "rnn.weight_hh_l0", sparsetvm.kind = "gru", sparsetvm.epilogue = ["bias"]
+        gv = R.call_tir(gru, (x, weight, bias, h), out_ty=...)
+    """
+    names = ("x", "weight", *(("bias",) if layer.bias is not None else ()), "h", "c")
+    params = [relax.Var(n, arg.ty) for n, arg in zip(names, layer.args, strict=False)]
+    builder = relax.BlockBuilder()
+    epilogue = ["bias"] if layer.bias is not None else []
+    attrs = {LAYER: name, KIND: layer.kind, EPILOGUE: epilogue}
+    with builder.function("layer", params, attrs, private=True):
+        with builder.dataflow():
+            args = [layer.call.args[0], relax.Tuple(params)]
+            call = relax.Call(layer.call.op, args, layer.call.attrs, layer.call.ty_args)
+            result = builder.emit_output(call)
+        builder.emit_func_output(result)
+    return builder.get()["layer"]
+
+
 def called_function(module: tvm.IRModule, expr: relax.Expr) -> relax.Function | None:
     """The layer's function that `expr` calls, if it calls one."""
     if isinstance(expr, relax.Call) and isinstance(expr.op, tvm.ir.GlobalVar):
@@ -51,12 +72,19 @@ def called_function(module: tvm.IRModule, expr: relax.Expr) -> relax.Function | 
     return None
 
 
-def layer_of(function: relax.Function) -> LayerCall:
-    """The convolution or linear layer inside a layer's function."""
+def layer_of(function: relax.Function) -> LayerCall | None:
+    """The convolution or linear layer inside a layer's function; None: it is a recurrence."""
     (block,) = function.body.blocks
     bound = {binding.var: binding.value for binding in block.bindings}
     layers = (layer_call(expr, bound.get) for expr in bound.values())
-    return next(layer for layer in layers if layer is not None)
+    return next((layer for layer in layers if layer is not None), None)
+
+
+def recurrent_of(module: tvm.IRModule, function: relax.Function) -> RecurrentCall | None:
+    """The recurrence inside a layer's function; None: it is another layer."""
+    (block,) = function.body.blocks
+    calls = (recurrent_call(module, binding.value) for binding in block.bindings)
+    return next((call for call in calls if call is not None), None)
 
 
 def epilogue_of(function: relax.Function) -> tuple[str, ...]:

@@ -15,10 +15,13 @@ from ..kernels.gather_gemm import GatherGemm
 from ..kernels.tile import dense_group, lanes_for
 from ..kernels.winograd import Winograd, reach
 from ..sparsity.packed import Packed, pack as pack_weight
+from ..targets.target import Target
 from . import pack
 from .flat_steps import Step
 from .form import Form, forms_of
 from .layout import Value, images, phases, samples
+from .recurrent_step import RecurrentStep
+from .samples_step import SamplesStep, runs_by_filters
 
 
 @dataclass(frozen=True)
@@ -186,8 +189,19 @@ class DepthwiseStep(Step):
         emission.set_flat(self, emission.kernel("depthwise", kernel, args, (dest.length,)))
 
 
-def layer_step(output, call, layer: Layer, forms: Mapping[str, Form]) -> Step:
-    """The step of a call to a marked layer's function (x, weight, bias?, residual?)."""
+def layer_step(
+    output,
+    call,
+    layer: Layer,
+    arrays: Mapping[str, np.ndarray],
+    target: Target,
+    forms: Mapping[str, Form],
+) -> Step:
+    """The step of a call to a marked layer's function (x, weight, bias?, residual or state?)."""
+    if layer.is_recurrent:
+        return RecurrentStep(output, call, None, layer, forms[layer.name])
+    if runs_by_filters(layer, forms.get(layer.name), arrays[layer.weight], target):
+        return SamplesStep(output, call, None, layer, forms[layer.name])
     role = samples if layer.kind == "linear" else images
     source, result = (
         role(call.args[0].name, layer.input_shape),

@@ -56,21 +56,23 @@ def lower(
     Kernels come out unscheduled, each layer in its form; the packed constants take the place of
     the weights.
     """
-    steps = _steps(program.module, {layer.name: layer for layer in layers}, forms)
+    steps = _steps(program, {layer.name: layer for layer in layers}, target, forms)
     layout = Layout(target.lanes)
     for step in steps:
         step.place(layout)
     return _Emission(program, layout, target).run(steps, forms)
 
 
-def _steps(module, layers: dict[str, Layer], forms: Mapping[str, Form]) -> list[Step]:
+def _steps(
+    program: Imported, layers: dict[str, Layer], target: Target, forms: Mapping[str, Form]
+) -> list[Step]:
     """Every binding of main as a step, in order."""
     steps: list[Step] = []
     flat_vars: set[str] = set()
-    for var, expr in Block.of(module).bindings.items():
-        name = layer_of_call(module, expr)
+    for var, expr in Block.of(program.module).bindings.items():
+        name = layer_of_call(program.module, expr)
         if name is not None:
-            step = layer_step(var, expr, layers[name], forms)
+            step = layer_step(var, expr, layers[name], program.arrays, target, forms)
         else:
             step = flat_step(var, expr, lambda x: x.name in flat_vars)
         if step is None:
@@ -162,6 +164,12 @@ class _Emission:
             self._plain[var] = self.kernel("to_plain", kernel, [self._flat[value.name]], shape)
         return self._plain[var]
 
+    def reshaped(self, tensor, shape: tuple[int, ...]):
+        """The same numbers in the same memory."""
+        if self.shape(tensor) == shape:
+            return tensor
+        return self.builder.emit(relax.op.reshape(tensor, shape))
+
     def convert(self, value: Value, to: Value, stride, phases):
         """`value` laid out as `to`: from its flat form if there is one, else from the plain
         tensor."""
@@ -171,7 +179,7 @@ class _Emission:
             return self.kernel("from_flat", kernel, [self._flat[value.name]], (dest.length,))
         kernel = flat.from_plain(dest, value.channels, value.size, stride, phases, lanes)
         length = value.batch * value.channels * int(np.prod(value.size))
-        x = self.builder.emit(relax.op.reshape(self.plain(value.var), (length,)))
+        x = self.reshaped(self.plain(value.var), (length,))
         return self.kernel("from_plain", kernel, [x], (dest.length,))
 
     def layer_kernel(self, shape: GatherGemm | Winograd, dest: Flat, args: list):
@@ -187,6 +195,14 @@ class _Emission:
             self._kernels[key] = self._add(kernel, shape.kind)
             self._shapes[self._kernels[key].name_hint] = shape
         return self._call(self._kernels[key], args, (dest.length,))
+
+    def plain_kernel(self, shape, define, args: list, *results: tuple[int, ...]):
+        """The same on plain tensors: what the kernel that `define` makes of a shape gives, a tensor
+        or a tuple of them."""
+        if shape not in self._kernels:
+            kernel = define(shape).with_attr(KERNEL, shape.kind)
+            self._kernels[shape] = self._add(kernel, shape.kind)
+        return self._call(self._kernels[shape], args, *results)
 
     def kernel(self, name: str, function, args: list, shape: tuple[int, ...]):
         """The result, a tensor of `shape`, of a kernel that is fast as it is."""
@@ -209,6 +225,7 @@ class _Emission:
         """A private function of the module; its builder called it "main"."""
         return self.builder.add_func(function.without_attr("global_symbol"), name)
 
-    def _call(self, function, args: list, shape: tuple[int, ...]):
-        result = relax.TensorType(shape, "float32")
-        return self.builder.emit(relax.call_tir(function, args, out_ty=result))
+    def _call(self, function, args: list, *shapes: tuple[int, ...]):
+        results = [relax.TensorType(shape, "float32") for shape in shapes]
+        out = results if len(results) > 1 else results[0]
+        return self.builder.emit(relax.call_tir(function, args, out_ty=out))

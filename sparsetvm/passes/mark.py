@@ -19,12 +19,15 @@ from .layer_function import (
     epilogue_of,
     layer_function,
     layer_of,
+    recurrent_function,
+    recurrent_of,
 )
+from .recurrent_call import RecurrentCall, recurrent_call
 from .weights import stem
 
 
 def mark(program: Imported) -> Imported:
-    """Give each convolution and linear layer a private function that carries its name.
+    """Give each convolution, linear layer and recurrence a private function with its name.
 
         def main(x, features.0.weight):
             y = R.nn.conv2d(x, features.0.weight, padding=[1, 1, 1, 1])
@@ -41,13 +44,21 @@ def mark(program: Imported) -> Imported:
     weights = set(rewrite.old.weights)
     seen: Counter[str] = Counter()
 
+    def name_of(weight: relax.Var) -> str:
+        name = stem(weight.name)
+        seen[name] += 1
+        return f"{name}@{seen[name]}" if seen[name] > 1 else name
+
     def give_function(_: relax.Var, expr: relax.Expr) -> relax.Expr:
+        recurrent = recurrent_call(program.module, expr)
+        if recurrent is not None and not _why_plain(recurrent, weights):
+            name = name_of(recurrent.weight)
+            function = rewrite.add_function(recurrent_function(name, recurrent), name)
+            return relax.Call(function, recurrent.args)
         layer = layer_call(expr, rewrite.bound)
         if layer is None or _why_dense(expr, layer, weights):
             return expr
-        name = stem(layer.weight.name)
-        seen[name] += 1
-        name += f"@{seen[name]}" if seen[name] > 1 else ""
+        name = name_of(layer.weight)
         function = rewrite.add_function(layer_function(name, layer), name)
         return relax.Call(function, [layer.data, layer.weight])
 
@@ -68,9 +79,14 @@ def layers_of(program: Imported, plan: Plan) -> tuple[tuple[Layer, ...], tuple[D
     for var, expr in block.bindings.items():
         function = called_function(program.module, expr)
         if function is not None:
-            layers.append(_record(expr, function, program.arrays, plan))
+            recurrent = recurrent_of(program.module, function)
+            layers.append(_record(expr, function, recurrent, program.arrays, plan))
             continue
-        reason = _why_dense(expr, layer_call(expr, block.bindings.get), weights)
+        recurrent = recurrent_call(program.module, expr)
+        if recurrent is not None:
+            reason = _why_plain(recurrent, weights)
+        else:
+            reason = _why_dense(expr, layer_call(expr, block.bindings.get), weights)
         if reason:
             dense_ops.append(_dense_op(var, expr, reason, block))
     return tuple(layers), tuple(dense_ops)
@@ -99,8 +115,18 @@ def _why_dense(expr: relax.Expr, layer: LayerCall | None, weights: set[relax.Var
     return None
 
 
+def _why_plain(recurrent: RecurrentCall, weights: set[relax.Var]) -> str | None:
+    """Why a recurrence is left as it is; None: it is to be marked."""
+    constants = [recurrent.weight] + ([recurrent.bias] if recurrent.bias is not None else [])
+    return None if set(constants) <= weights else "weight computed at run time"
+
+
 def _record(
-    call: relax.Call, function: relax.Function, arrays: dict[str, np.ndarray], plan: Plan
+    call: relax.Call,
+    function: relax.Function,
+    recurrent: RecurrentCall | None,
+    arrays: dict[str, np.ndarray],
+    plan: Plan,
 ) -> Layer:
     name, kind = str(function.attrs[LAYER]), str(function.attrs[KIND])
     epilogue, layer = epilogue_of(function), layer_of(function)
@@ -121,7 +147,7 @@ def _record(
         weight=weight.name,
         bias=rest[0].name if "bias" in epilogue else None,
         input_shape=shape_of(x),
-        output_shape=shape_of(call),
+        output_shape=shape_of(call) if recurrent is None else _first_shape(call),
         kernel=kernel,
         stride=stride,
         padding=padding,
@@ -130,7 +156,12 @@ def _record(
         structure=structure,
         weight_shape=array.shape,
         parameters=count_parameters(structure, array),
+        reverse=recurrent is not None and recurrent.reverse,
     )
+
+
+def _first_shape(call: relax.Call) -> tuple[int, ...]:
+    return tuple(int(n) for n in call.ty.fields[0].shape)
 
 
 def _dense_op(var: relax.Var, expr: relax.Call, reason: str, block: Block) -> DenseOp:

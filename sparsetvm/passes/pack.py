@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..ir.layer import Layer
-from ..kernels.frame import Flat, Window
+from ..kernels.frame import Flat, Window, round_up
 from ..kernels.transforms import Transform
 from ..sparsity.packed import Packed, pack
 
@@ -85,3 +85,69 @@ def transformed(
 def in_rounds(array: np.ndarray, groups: int) -> np.ndarray:
     """[all groups, ...] -> [rounds, groups, ...]."""
     return array.reshape(-1, groups, *array.shape[1:])
+
+
+COLUMNS = 4
+"""Kernels whose lanes run over filters may take columns four at a time."""
+
+
+def by_filters(
+    matrices: np.ndarray, bias: np.ndarray, sparse: bool, lanes: int
+) -> dict[str, np.ndarray]:
+    """What kernels/samples.py and kernels/recurrent.py read of matrices [N, filters, inputs], with
+    a bias [N, filters]; the zeros of those that are not `sparse` stay in.
+
+    values [N, tiles, K, P * B], column [N, tiles, K, P], bias [N, tiles, P * B]: whatever structure
+    the zeros follow, groups are of neighbouring filters, as many as make the least work.
+    """
+    count, filters, inputs = matrices.shape
+    kept = matrices != 0 if sparse else np.ones(matrices.shape, bool)
+    group = group_by_filters(kept, lanes) if sparse else 4 * lanes
+    columns = _in_groups(kept, group, lanes)
+    K = round_up(max(int(columns.sum(axis=2).max()), 1), COLUMNS)
+    column = np.argsort(~columns, axis=2, kind="stable")[:, :, :K]  # the kept ones come first
+    rows = np.pad(matrices, ((0, 0), (0, columns.shape[1] * group - filters), (0, 0)))
+    rows = rows.reshape(count, -1, group, inputs)
+    values = np.take_along_axis(rows, column[:, :, None, :], axis=3)
+    short = K - column.shape[2]
+    column = np.pad(column, ((0, 0), (0, 0), (0, short)))
+    values = np.pad(values, ((0, 0), (0, 0), (0, 0), (0, short)))
+    groups = max(lanes // group, 1)
+    values = values.reshape(count, -1, groups, group, K).transpose(0, 1, 4, 2, 3)
+    column = column.reshape(count, -1, groups, K).swapaxes(2, 3)
+    bias = np.pad(bias, ((0, 0), (0, rows.shape[1] * group - filters)))
+    return {
+        "values": np.ascontiguousarray(values.reshape(*values.shape[:3], -1), np.float32),
+        "column": np.ascontiguousarray(column, np.int32),
+        "bias": np.ascontiguousarray(bias.reshape(count, -1, groups * group), np.float32),
+    }
+
+
+def group_by_filters(kept: np.ndarray, lanes: int) -> int:
+    """How many neighbouring filters of bool [N, filters, inputs] make a group, at the least work."""
+    sizes = [2**n for n in range(int(np.log2(4 * lanes)) + 1)]
+    return min(sizes, key=lambda size: _loads(_in_groups(kept, size, lanes), size, lanes))
+
+
+def neighbours_agree(weight: np.ndarray, lanes: int, waste: float) -> bool:
+    """Whether vectors of neighbouring filters keep hardly more inputs than each of them does."""
+    columns = _in_groups(weight[None] != 0, lanes, lanes)
+    held = int(columns.sum(axis=2).max()) * columns.shape[1] * lanes
+    return held <= waste * np.count_nonzero(weight)
+
+
+def _in_groups(kept: np.ndarray, group: int, lanes: int) -> np.ndarray:
+    """bool [N, filters, inputs] -> [N, groups of neighbouring filters, inputs], in whole tiles."""
+    count, filters, inputs = kept.shape
+    rows = round_up(filters, max(group, lanes))
+    rows = np.pad(kept, ((0, 0), (0, rows - filters), (0, 0)))
+    return rows.reshape(count, -1, group, inputs).any(axis=2)
+
+
+def _loads(columns: np.ndarray, group: int, lanes: int) -> float:
+    """Of a sample, if groups keep these: a column is a vector of values or several, and for each
+    group its number, the input there, and the place that this takes in a vector."""
+    groups = columns.shape[1]
+    shared = max(lanes // group, 1)
+    each = 3 * shared + 1 if shared > 1 else 2 + group / lanes
+    return int(columns.sum(axis=2).max()) * groups / shared * each

@@ -6,7 +6,7 @@ import tvm_ffi
 
 from .._tvm import s_tir, tirx
 from ..kernels.frame import Frame
-from ..kernels.margins import Margins
+from ..kernels.margins import MARGINS, Margins
 from ..kernels.prefetch import with_prefetch
 from ..schedules import find
 from ..schedules.pick import Default
@@ -45,7 +45,9 @@ def _scheduled(function, target: Target, tuned):
         find(str(function.attrs[KERNEL]), target)(sch, Default(target))
     else:
         tuned[0].apply_to_schedule(sch, remove_postproc=False)
-    done = finished(sch.mod["main"], Margins.of(function), target)
+    done = sch.mod["main"]
+    if MARGINS in function.attrs:
+        done = finished(done, Margins.of(function), target)
     for attr in (KERNEL, "global_symbol"):  # a schedule's module calls it "main"
         done = done.without_attr(attr)
     if tuned is not None:

@@ -77,7 +77,10 @@ def _facts(
     record: str | None,
     times: Mapping[Form, float],
 ) -> LayerFacts:
-    pixels = prod(layer.output_shape) // layer.weight_shape[0]
+    if layer.is_recurrent:
+        pixels = prod(layer.output_shape[:2])
+    else:
+        pixels = prod(layer.output_shape) // layer.weight_shape[0]
     form = forms.get(layer.name, DENSE)
     packed = [array for name, array in arrays.items() if name.rpartition(".")[0] == layer.name]
     (values,) = (

@@ -21,6 +21,8 @@ else:
     import tomli as tomllib
 
 KINDS = ("conv1d", "conv2d", "conv3d", "linear")
+RECURRENT = ("gru", "lstm")
+"""Kinds that are linear to a plan."""
 READY = files(__package__) / "plans"
 
 
@@ -115,10 +117,12 @@ class Plan:
     def structure_for(self, name: str, kind: str, shape: tuple[int, ...]) -> Structure:
         """The structure of a layer, by its dotted name, its kind and its weight's shape.
 
-        A depthwise layer is dense: its channels share no columns.
+        A depthwise layer is dense: its channels share no columns. A recurrent one is called linear,
+        as its input projection is.
         """
         if kind.startswith("depthwise"):
             return Dense()
+        kind = "linear" if kind in RECURRENT else kind
         named_first = sorted(self.rules, key=lambda rule: rule.match is None)
         fitting = (rule.structure for rule in named_first if rule.fits(name, kind, shape[1]))
         return next(fitting, self.default)

@@ -1,0 +1,104 @@
+"""The operator where a sample is one position: lanes run over filters, and activations stay plain."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .._tvm import T, tirx
+from .builder import store, tensor, tensor_function, where
+from .epilogue import activation
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The static extents of one kernel; layers that agree in all of them share it.
+
+    rounds    of `together` samples each; the last one overlaps the one before, if need be
+    tiles     of `groups` x `filters` filters each
+    groups    P that lie side by side in a vector, each with columns of its own
+    filters   B, of a group
+    columns   K, of each group
+    outputs   features of y; the last tile may have more filters than there are
+    """
+
+    samples: int
+    together: int
+    inputs: int
+    outputs: int
+    tiles: int
+    groups: int
+    filters: int
+    columns: int
+    epilogue: tuple[str, ...]
+
+    kind: ClassVar[str] = "samples"
+
+    @property
+    def rounds(self) -> int:
+        return -(-self.samples // self.together)
+
+    @property
+    def units(self) -> int:
+        """Filters of a tile."""
+        return self.groups * self.filters
+
+    @property
+    def facts(self) -> dict[str, int | str]:
+        """What schedule rules and the cost model may read."""
+        return {
+            "kind": self.kind,
+            "groups": self.tiles * self.groups,
+            "filters": self.filters,
+            "blocks": 1,
+            "columns": self.columns,
+        }
+
+
+def samples(shape: Samples):
+    """The unscheduled PrimFunc
+
+        sample = min(r * together, samples - together) + s
+        total[r, i, s, u] = sum over k of values[0, i, k, u] * x[sample, column[0, i, k, u // B]]
+        y[sample, i * P * B + u] = epilogue(total[r, i, s, u] + bias[0, i, u])
+
+    x         float32 [samples, inputs]
+    values    float32 [1, tiles, K, P * B]   the weights that stay
+    column    int32   [1, tiles, K, P]       the input that each multiplies
+    bias      float32 [1, tiles, P * B]
+    residual  float32 [samples, outputs]     only with 'add' in the epilogue
+    y         float32 [samples, outputs]
+    """
+    R, S, I, U, K = shape.rounds, shape.together, shape.tiles, shape.units, shape.columns
+    activate = activation(shape.epilogue)
+    with tensor_function() as function:
+        x = tensor("x", shape.samples, shape.inputs)
+        values = tensor("values", 1, I, K, U)
+        column = tensor("column", 1, I, K, shape.groups, dtype="int32")
+        bias = tensor("bias", 1, I, U)
+        y_shape = (shape.samples, shape.outputs)
+        residual = tensor("residual", *y_shape) if "add" in shape.epilogue else None
+        y = tensor("y", *y_shape)
+        total = T.sblock_alloc_buffer((R, I, S, U))
+
+        with T.grid(R, I, S, U, K) as loops, T.sblock("gather_gemm"):
+            T.sblock_attr({"sparsity": shape.facts})
+            r, i, s, u, k = T.axis.remap("SSSSR", loops)
+            with T.init():
+                store(total, [r, i, s, u], T.float32(0))
+            place = column[0, i, k, tirx.floordiv(u, shape.filters)]
+            product = values[0, i, k, u] * x[_sample(shape, r, s), place]
+            store(total, [r, i, s, u], total[r, i, s, u] + product)
+
+        with T.grid(R, I, S, U) as loops, T.sblock("epilogue"):
+            r, i, s, u = T.axis.remap("SSSS", loops)
+            sample, filter = _sample(shape, r, s), i * U + u
+            with where(shape.outputs % U, filter < shape.outputs):
+                value = total[r, i, s, u] + bias[0, i, u]
+                if residual is not None:
+                    value = value + residual[sample, filter]
+                store(y, [sample, filter], activate(value))
+    return function.get()
+
+
+def _sample(shape: Samples, r, s):
+    last = shape.samples - shape.together
+    return (tirx.min(r * shape.together, last) if shape.rounds > 1 else 0) + s
