@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Protocol
 
 from .frame import round_up
 from .tile import LATENCY, best_tile
-from .transforms import Transform
+from .transforms import Domain
 
 TRANSFORM = 6
 """Cycles to transform one vector of one point, there or back (as measured on Zen 5, AVX-512)."""
 L2, L3, MEMORY = 40, 30, 12
 """Bytes a cycle that one core reads from there (as measured on Zen 5)."""
+SHARE = 5 << 20
+"""Bytes that one core can count on in the last cache (as measured on 2 cores of a shared Zen 5)."""
 FROM_L2 = 1.25
 """A multiply-add is so much slower where a point's x comes from the second cache."""
 ROUND = 8
@@ -34,13 +37,13 @@ class Cut:
 class Work:
     """One layer in the Winograd domain: groups of `filters` keep `columns` of `channels`."""
 
-    transform: Transform
+    domain: Domain
     groups: int
     filters: int
     columns: int
     channels: int
     batch: int
-    size: tuple[int, int]
+    size: tuple[int, int, int]
 
 
 class Core(Protocol):
@@ -58,22 +61,22 @@ class Core(Protocol):
     def l2(self) -> int: ...
 
 
-def tiles(transform: Transform, size: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of tiles that cover an output of `size`."""
-    return tuple(-(-n // transform.outputs) for n in size)
+def tiles(domain: Domain, size: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Planes, rows and columns of tiles that cover an output of `size`."""
+    return tuple(-(-n // m) for n, m in zip(size, domain.outputs, strict=True))
 
 
 def best_cut(work: Work, core: Core) -> tuple[Cut, float]:
     """The cut with the fewest cycles, and these, on the slowest core."""
-    rows, columns = tiles(work.transform, work.size)
-    even = columns * work.transform.outputs == work.size[1]
+    *rows, columns = tiles(work.domain, work.size)
+    even = columns * work.domain.outputs[-1] == work.size[-1]
     divisors = (n for n in range(1, work.groups + 1) if work.groups % n == 0)
     parts = [n for n in (1, core.threads) if work.groups % n == 0]
     groups = max(n for n in divisors if n == 1 or n * work.filters <= ROUND)
     cuts = [
         Cut(*cut, groups if work.groups % (groups * cut[-1]) == 0 else 1)
         for cut in product(
-            range(1, min(work.batch * rows, 16) + 1),
+            range(1, min(work.batch * prod(rows), 16) + 1),
             [n for n in (1, 2, 4) if n == 1 or (even and columns % n == 0)],
             parts,
         )
@@ -83,10 +86,10 @@ def best_cut(work: Work, core: Core) -> tuple[Cut, float]:
 
 def cycles(work: Work, cut: Cut, core: Core) -> float:
     """Multiply-adds, transforms, and what has to come from beyond a cache, on the slowest core."""
-    rows, columns = tiles(work.transform, work.size)
-    points, segment = work.transform.points**2, columns // cut.segments
+    *rows, columns = tiles(work.domain, work.size)
+    points, segment = work.domain.points, columns // cut.segments
     width = round_up(cut.bands * segment, core.lanes)
-    jobs = -(-work.batch * rows // cut.bands) * cut.segments * cut.parts
+    jobs = -(-work.batch * prod(rows) // cut.bands) * cut.segments * cut.parts
 
     vectors, groups = width // core.lanes, work.groups / cut.parts
     tile = best_tile(work.filters, vectors, core.registers)
@@ -99,7 +102,7 @@ def cycles(work: Work, cut: Cut, core: Core) -> float:
     if slice_ > core.l1:
         steps *= FROM_L2
     read = 4 * points * groups / cut.groups * work.columns * width
-    read /= L2 if points * slice_ < core.l2 else L3
+    read /= L2 if points * slice_ < core.l2 else L3 if points * slice_ < SHARE else MEMORY
     transforms = TRANSFORM * points * cut.bands * -(-segment // core.lanes)
     transforms *= work.channels + groups * work.filters
     job = steps * step + read + weights / L3 + transforms

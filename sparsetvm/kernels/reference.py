@@ -1,6 +1,7 @@
 """The operator in numpy, directly and in the Winograd domain: what scheduled kernels must give."""
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
@@ -30,8 +31,7 @@ def operations(kernel: GatherGemm | Winograd, arguments: Sequence[np.ndarray]) -
     """Multiplications and additions of the gather-GEMMs that a kernel must do."""
     values = arguments[1]
     if isinstance(kernel, Winograd):
-        rows, columns = kernel.tiles
-        return 2 * values.size * kernel.frame.batch * rows * columns
+        return 2 * values.size * kernel.frame.batch * prod(kernel.tiles)
     return 2 * values.size * int(np.count_nonzero(arguments[5]))
 
 
@@ -69,27 +69,28 @@ def winograd(
     residual: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same for kernels/winograd.py: the pixels that it writes."""
-    tile, frame, (up, left) = kernel.work.transform, kernel.frame, kernel.before
-    image, _, line, pixel = frame.strides
-    m, points, (rows, columns) = tile.outputs, tile.points, kernel.tiles
-    n, h, w = np.meshgrid(range(frame.batch), range(rows), range(columns), indexing="ij")
-    corner = (n * image + (h * m) * line + w * m).ravel()
-    inside = (np.arange(points)[:, None] - up) * line + np.arange(points) - left
+    domain, frame = kernel.work.domain, kernel.frame
+    axes = (domain.depth, domain.plane, domain.plane)
+    outputs, points = domain.outputs, [axis.points for axis in axes]
+    tile = np.array(list(np.ndindex(frame.batch, *kernel.tiles)))  # image, plane, line, pixel
+    corner = tile * (1, *outputs)
+    inside = np.moveaxis(np.indices(points), 0, -1) - kernel.before
     start = frame.guard + np.arange(kernel.work.channels) * frame.row
-    tiles = x[start[:, None, None, None] + corner[:, None, None] + inside]  # [C, tiles, p, p]
-    u = np.einsum("ik,ctkl,jl->ijct", tile.BT, tiles, tile.BT, optimize=True)
-    u = u.reshape(points**2, len(start), -1)
-    total = np.empty((*row.shape, len(corner), m, m), np.float32)
+    reads = (corner @ frame.strides)[:, None, None, None] + inside @ frame.strides[1:]
+    u = x[start[:, None, None, None, None] + reads]  # [channels, tiles, points]
+    u = np.einsum("pd,ik,jl,ctdkl->pijct", *(axis.BT for axis in axes), u, optimize=True)
+    u = u.reshape(domain.points, len(start), -1)
+    total = np.empty((*row.shape, len(tile), *outputs), np.float32)
     for r, g in np.ndindex(*row.shape[:2]):
         products = values[r, :, g].transpose(0, 2, 1) @ u[:, channel[r, g]]
-        products = products.reshape(points, points, -1, len(corner))
-        total[r, g] = np.einsum("ik,klbt,jl->btij", tile.AT, products, tile.AT, optimize=True)
-    total += bias[..., None, None, None]
-    height, width = kernel.work.size
-    exists = (h * m).reshape(-1, 1, 1) + np.arange(m)[:, None] < height
-    exists = exists & ((w * m).reshape(-1, 1, 1) + np.arange(m) < width)
-    places = row[..., None, None, None] + corner[:, None, None] + np.arange(m)[:, None] * line
-    places = (places + np.arange(m) * pixel)[..., exists]
+        products = products.reshape(*points, -1, len(tile))
+        ends = (axis.AT for axis in axes)
+        total[r, g] = np.einsum("pd,ik,jl,dklbt->btpij", *ends, products, optimize=True)
+    total += bias[..., None, None, None, None]
+    pixel = corner[:, None, None, None, 1:] + np.moveaxis(np.indices(outputs), 0, -1)
+    exists = np.all(pixel < kernel.work.size, axis=-1)
+    places = corner[:, :1, None, None] * frame.strides[0] + pixel @ frame.strides[1:]
+    places = (row[..., None, None, None, None] + places)[..., exists]
     return places, _end(kernel.epilogue, total[..., exists], places, residual)
 
 

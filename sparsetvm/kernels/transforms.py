@@ -17,7 +17,7 @@ POINTS = (0, 1, -1, 2, -2)
 
 @dataclass(frozen=True)
 class Transform:
-    """F(outputs, taps), in one dimension; nested in two, F(m x m, r x r)."""
+    """F(outputs, taps), in one dimension."""
 
     outputs: int
     taps: int
@@ -35,7 +35,7 @@ class Transform:
         """float64 [points, points], of the inputs."""
         finite = POINTS[: self.points - 1]
         rows = [np.poly([p for p in finite if p != point])[::-1] for point in finite]
-        return np.array([[*row, 0] for row in rows] + [np.poly(finite)[::-1]])
+        return np.array([[*row, 0] for row in rows] + [np.atleast_1d(np.poly(finite))[::-1]])
 
     @cached_property
     def G(self) -> np.ndarray:
@@ -55,8 +55,27 @@ class Transform:
         rows[-1][-1] = 1
         return np.array(rows, float)
 
+
+@dataclass(frozen=True)
+class Domain:
+    """Transforms of all axes, nested: F(m x m, r x r) within a plane, `depth` from plane to
+    plane."""
+
+    plane: Transform
+    depth: Transform = Transform(1, 1)
+
+    @property
+    def outputs(self) -> tuple[int, int, int]:
+        """Of a tile: (planes, lines, pixels)."""
+        return (self.depth.outputs, self.plane.outputs, self.plane.outputs)
+
+    @property
+    def points(self) -> int:
+        """Multiplications for a tile."""
+        return self.depth.points * self.plane.points**2
+
     def filters(self, weight: np.ndarray) -> np.ndarray:
-        """weight [..., r, r] -> float32 [..., points, points]."""
-        return np.einsum("ik,...kl,jl->...ij", self.G, weight.astype(np.float64), self.G).astype(
-            np.float32
-        )
+        """weight [..., t, r, r] -> float32 [..., points]."""
+        depth, plane = self.depth.G, self.plane.G
+        points = np.einsum("pd,ik,jl,...dkl->...pij", depth, plane, plane, weight, optimize=True)
+        return points.reshape(*weight.shape[:-3], -1).astype(np.float32)

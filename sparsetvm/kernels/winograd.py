@@ -9,7 +9,7 @@ from .builder import store, tensor, tensor_function
 from .cut import Cut, Work, tiles
 from .epilogue import activation
 from .frame import ALIGN, Frame, round_up
-from .transforms import Transform
+from .transforms import Domain
 from .vectors import Vectors
 
 
@@ -19,13 +19,13 @@ class Winograd:
 
     frame     of input and output
     outputs   channels of the output: filters that groups repeat are not counted twice
-    before    margins above and left of the image that the filter reaches into
+    before    margins before the image (planes, lines, pixels) that the filter reaches into
     epilogue  what follows, as in ir.Layer
     """
 
     work: Work
     frame: Frame
-    before: tuple[int, int]
+    before: tuple[int, int, int]
     epilogue: tuple[str, ...]
     lanes: int
     cut: Cut
@@ -47,22 +47,22 @@ class Winograd:
     @property
     def points(self) -> int:
         """Multiplications of one tile, gather-GEMMs of one layer."""
-        return self.work.transform.points**2
+        return self.work.domain.points
 
     @property
-    def tiles(self) -> tuple[int, int]:
-        """Rows and columns of tiles in an image."""
-        return tiles(self.work.transform, self.work.size)
+    def tiles(self) -> tuple[int, int, int]:
+        """Planes, rows and columns of tiles in an image."""
+        return tiles(self.work.domain, self.work.size)
 
     @property
     def bands(self) -> int:
         """Rows of tiles in all images."""
-        return self.frame.batch * self.tiles[0]
+        return self.frame.batch * self.tiles[0] * self.tiles[1]
 
     @property
     def segment(self) -> int:
         """Tiles side by side in a chunk."""
-        return self.tiles[1] // self.cut.segments
+        return self.tiles[2] // self.cut.segments
 
     @property
     def width(self) -> int:
@@ -78,7 +78,7 @@ class Winograd:
     @property
     def slack(self) -> int:
         """Pixels before a band's first: a vector longer than a band may have to begin earlier."""
-        return self.lanes * self.work.transform.outputs if self.segment < self.lanes else 0
+        return self.lanes * self.work.domain.plane.outputs if self.segment < self.lanes else 0
 
     @property
     def rounds(self) -> int:
@@ -95,17 +95,18 @@ class Winograd:
         return max(self.segment - self.lanes, 0)
 
 
-def reach(transform: Transform) -> tuple[int, int, int]:
+def reach(domain: Domain) -> tuple[int, int, int]:
     """How far past an image (planes, lines, pixels) vectors of input are loaded at most."""
-    return (0, transform.points, (transform.outputs + 1) * ALIGN)
+    plane = domain.plane
+    return (domain.depth.points - 1, plane.points, (plane.outputs + 1) * ALIGN)
 
 
 def winograd(shape: Winograd):
     """The unscheduled PrimFunc
 
-        u[p, c, t]    = (BT @ tile t of x[c] @ B)[p]
-        m[p, g, b, t] = sum over k of values[r, p, g, k, b] * u[p, channel[r, g, k], t]
-        y[row[r, g, b] + tile t] = epilogue(AT @ m[:, g, b, t] @ A + bias[r, g, b])
+        u[p, c, t]    = (BT @ tile t of x[c] @ B)[p]         and BT once more, from plane to plane
+        m[g, b, p, t] = sum over k of values[r, p, g, k, b] * u[p, channel[r, g, k], t]
+        y[row[r, g, b] + tile t] = epilogue(AT @ m[g, b, :, t] @ A + bias[r, g, b])    so AT
 
     x         float32 [length]              the input activation, flat (kernels/frame.py)
     values    float32 [R, points, G, K, B]  transformed filters, in the order of their use
@@ -150,21 +151,21 @@ def winograd(shape: Winograd):
                 r = T.axis.spatial(R, part * (R // shape.cut.parts) + loop)
                 T.reads(_whole(u), *map(_whole, read[1:]))
                 T.writes(_whole(y))
-                m = T.sblock_alloc_buffer((P, G, B, S))
+                m = T.sblock_alloc_buffer((G, B, P, S))  # a filter's points side by side
 
                 with T.grid(P, G, B, S, K) as loops, T.sblock("gather_gemm"):
                     T.sblock_attr({"sparsity": shape.facts})
                     p, g, b, s, k = T.axis.remap("SSSSR", loops)
                     T.reads(values[r, p, g, k, b], channel[r, g, k], u[p, 0 : C * W])
-                    T.writes(m[p, g, b, s])
+                    T.writes(m[g, b, p, s])
                     with T.init():
-                        store(m, [p, g, b, s], T.float32(0))
+                        store(m, [g, b, p, s], T.float32(0))
                     product = values[r, p, g, k, b] * u[p, channel[r, g, k] * W + s]
-                    store(m, [p, g, b, s], m[p, g, b, s] + product)
+                    store(m, [g, b, p, s], m[g, b, p, s] + product)
 
                 with T.grid(G, B, shape.cut.bands) as loops, T.sblock("output"):
                     g, b, band = T.axis.remap("SSS", loops)
-                    T.reads(m[0:P, g, b, 0:S], *map(_whole, read[3:]))
+                    T.reads(m[g, b, 0:P, 0:S], *map(_whole, read[3:]))
                     T.writes(_whole(y))
                     lines = _transform_output(shape, m, g, b, band)
                     place, constant = row[r, g, b], bias[r, g, b]
@@ -173,87 +174,135 @@ def winograd(shape: Winograd):
 
 
 def _band(shape: Winograd, chunk, band):
-    """(image, row of tiles, segment) of one band of a chunk."""
+    """(image, plane of tiles, row of tiles, segment) of one band of a chunk."""
     index = tirx.floordiv(chunk, shape.cut.segments) * shape.cut.bands + band
     segment = tirx.floormod(chunk, shape.cut.segments)
     if shape.bands % shape.cut.bands:
         index = tirx.min(index, shape.bands - 1)  # the last chunk is short: it repeats a band
-    return tirx.floordiv(index, shape.tiles[0]), tirx.floormod(index, shape.tiles[0]), segment
+    planes, rows, _ = shape.tiles
+    image, index = tirx.floordiv(index, planes * rows), tirx.floormod(index, planes * rows)
+    return image, tirx.floordiv(index, rows), tirx.floormod(index, rows), segment
 
 
 def _corner(shape: Winograd, chunk, band):
     """Where in a row of x the first tile of a band begins."""
-    image, line, segment = _band(shape, chunk, band)
-    strides, m = shape.frame.strides, shape.work.transform.outputs
-    up, left = shape.before
-    return image * strides[0] + (line * m - up) * strides[2] + segment * (shape.segment * m) - left
+    image, plane, line, segment = _band(shape, chunk, band)
+    images, planes, lines, _ = shape.frame.strides
+    d, m, _ = shape.work.domain.outputs
+    back, up, left = shape.before
+    start = image * images + (plane * d - back) * planes + (line * m - up) * lines
+    return start + segment * (shape.segment * m) - left
 
 
 def _transform_input(shape: Winograd, x, start, u, place) -> None:
     """Columns first, while vectors are still neighbours; then every m-th pixel makes a vector."""
-    vectors, tile, pitch = Vectors(shape.lanes), shape.work.transform, shape.frame.pitch[-1]
-    m, points = tile.outputs, tile.points
+    vectors, tile, depth = Vectors(shape.lanes), shape.work.domain.plane, shape.work.domain.depth
+    m, points, pitch = tile.outputs, tile.points, shape.frame.pitch[-1]
     with _starts(shape) as first:
-        lines = []
-        for i in range(points):
-            line = start + i * pitch + first * m
-            lines.append([vectors.load(x, line + j * shape.lanes) for j in range(m + 1)])
-        columns = [vectors.transform(tile.BT, column) for column in zip(*lines)]
-        for i, (*line, following) in enumerate(zip(*columns)):
-            pixels = vectors.apart(line)
-            for j in range(points - m):  # pixel m + j is pixel j of the next tile
-                pixels.append(vectors.moved(pixels[j], following, j))
-            for j, value in enumerate(vectors.transform(tile.BT, pixels)):
-                store(u, [i * points + j, vectors.at(place + first)], value)
+        planes = _across_planes(shape, x, start + first * m) if depth.points > 1 else None
+        with T.serial(0, depth.points) as p:
+            lines = []
+            for i in range(points):
+                line, at = (
+                    (x, [start + i * pitch + first * m]) if planes is None else (planes, [p, i, 0])
+                )
+                *at, pixel = at
+                lines.append(
+                    [vectors.load(line, *at, pixel + j * shape.lanes) for j in range(m + 1)]
+                )
+            columns = [vectors.transform(tile.BT, column) for column in zip(*lines)]
+            for i, (*line, following) in enumerate(zip(*columns)):
+                pixels = vectors.apart(line)
+                for j in range(points - m):  # pixel m + j is pixel j of the next tile
+                    pixels.append(vectors.moved(pixels[j], following, j))
+                for j, value in enumerate(vectors.transform(tile.BT, pixels)):
+                    store(u, [(p * points + i) * points + j, vectors.at(place + first)], value)
+
+
+def _across_planes(shape: Winograd, x, start):
+    """Transformed from plane to plane: what a vector of tiles sees, float32 [points, lines,
+    pixels]."""
+    vectors, domain, (_, plane, pitch, _) = (
+        Vectors(shape.lanes),
+        shape.work.domain,
+        shape.frame.strides,
+    )
+    lines, across = domain.plane.points, domain.plane.outputs + 1
+    planes = T.sblock_alloc_buffer(
+        (domain.depth.points, lines, across * shape.lanes), scope="local"
+    )
+    with T.grid(lines, across) as (i, j):
+        first = start + i * pitch + j * shape.lanes
+        seen = [vectors.load(x, first + d * plane) for d in range(domain.depth.points)]
+        for p, value in enumerate(vectors.transform(domain.depth.BT, seen)):
+            store(planes, [p, i, vectors.at(j * shape.lanes)], value)
+    return planes
 
 
 def _transform_output(shape: Winograd, m, g, b, band):
-    """The lines of pixels of a band, float32 [outputs, pixels]; the first is at `slack`."""
-    vectors, tile = Vectors(shape.lanes), shape.work.transform
+    """The lines of pixels of a band, float32 [points in depth, lines, pixels]; the first is at
+    `slack`."""
+    vectors, tile, depth = Vectors(shape.lanes), shape.work.domain.plane, shape.work.domain.depth
     outputs, points = tile.outputs, tile.points
     pixels = shape.slack + (shape.last + shape.lanes) * outputs
-    lines = T.sblock_alloc_buffer((outputs, pixels), scope="local")
-    with _starts(shape) as first:
+    lines = T.sblock_alloc_buffer((depth.points, outputs, pixels), scope="local")
+    with _starts(shape) as first, T.serial(0, depth.points) as p:
         begin = band * shape.segment
         place = tirx.min(begin + first, shape.width - shape.lanes)
         columns = []
         for j in range(points):
-            column = [vectors.load(m, i * points + j, g, b, place) for i in range(points)]
+            column = [
+                vectors.load(m, g, b, (p * points + i) * points + j, place) for i in range(points)
+            ]
             columns.append(vectors.transform(tile.AT, column))
         for i, line in enumerate(zip(*columns)):
             for j, value in enumerate(vectors.together(vectors.transform(tile.AT, line))):
                 pixel = shape.slack + (place - begin) * outputs + j * shape.lanes
-                store(lines, [i, vectors.at(pixel)], value)
+                store(lines, [p, i, vectors.at(pixel)], value)
     return lines
 
 
 def _write(shape: Winograd, lines, chunk, band, y, row, bias, residual) -> None:
-    """Pixels with their epilogue, zeros in the margins right of and below the image."""
-    (height, width), strides = shape.work.size, shape.frame.strides
-    m, activate = shape.work.transform.outputs, activation(shape.epilogue)
-    image, line, segment = _band(shape, chunk, band)
+    """Pixels with their epilogue, zeros in the margins right of, below and behind the image."""
+    (planes, height, width), strides = shape.work.size, shape.frame.strides
+    domain, activate = shape.work.domain, activation(shape.epilogue)
+    depth, m, _ = domain.outputs
+    image, plane, line, segment = _band(shape, chunk, band)
     pixels = width // shape.cut.segments
-    start = row + image * strides[0] + line * m * strides[2]
 
-    def one_line(i: int) -> None:
-        first = start + i * strides[2] + segment * pixels
+    def one_line(start) -> None:
+        first = start + segment * pixels
         with T.serial(0, pixels) as w:
-            value = lines[i, shape.slack + w] + bias
+            points = [lines[p, i, shape.slack + w] for p in range(domain.depth.points)]
+            value = _sum(domain.depth.AT[d], points) + bias
             if residual is not None:
                 value = value + residual[first + w]
             store(y, [first + w], activate(value))
-        _zeros(y, start + i * strides[2] + width, strides[2] - width)
+        _zeros(y, start + width, strides[2] - width)
 
-    for i in range(m):
-        if height % m == 0:
-            one_line(i)
-        else:
-            with T.If(line * m + i < height), T.Then():
-                one_line(i)
     below = strides[1] - height * strides[2]
-    if below:
-        with T.If(line == shape.tiles[0] - 1), T.Then():
-            _zeros(y, row + image * strides[0] + height * strides[2], below)
+    for d in range(depth):
+        corner = row + image * strides[0] + (plane * depth + d) * strides[1]
+        with _where(plane * depth + d < planes, planes % depth == 0):
+            for i in range(m):
+                with _where(line * m + i < height, height % m == 0):
+                    one_line(corner + (line * m + i) * strides[2])
+            with _where(line == shape.tiles[1] - 1, not below):
+                _zeros(y, corner + height * strides[2], below)
+    behind = strides[0] - planes * strides[1]
+    is_last = tirx.all(plane == shape.tiles[0] - 1, line == shape.tiles[1] - 1)
+    with _where(is_last, not behind):
+        _zeros(y, row + image * strides[0] + planes * strides[1], behind)
+
+
+@contextmanager
+def _where(condition, always: bool):
+    """What follows where the condition holds; at once where that is known."""
+    if always:
+        yield
+    else:
+        with T.If(condition), T.Then():
+            yield
 
 
 @contextmanager
@@ -261,6 +310,12 @@ def _starts(shape: Winograd):
     """A loop over the vectors of a segment: the first tile of each."""
     with T.serial(0, -(-shape.segment // shape.lanes)) as i:
         yield tirx.min(i * shape.lanes, shape.last)
+
+
+def _sum(factors, values: list):
+    """The sum of factor * value."""
+    terms = [v if f == 1 else v * T.float32(f) for f, v in zip(factors, values) if f]
+    return sum(terms[1:], terms[0])
 
 
 def _zeros(y, start, count: int) -> None:

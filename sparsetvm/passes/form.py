@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 
 import numpy as np
 
@@ -9,7 +11,7 @@ from ..ir.layer import Layer
 from ..kernels.cut import Work, best_cut
 from ..kernels.frame import round_up
 from ..kernels.tile import dense_group
-from ..kernels.transforms import Transform
+from ..kernels.transforms import Domain, Transform
 from ..sparsity.dense import Dense
 from ..targets.target import Target
 
@@ -18,32 +20,42 @@ WINOGRAD = {3: (4, 2), 5: (2,)}
 LEAD = 1.05
 """A form that is a digit less accurate has to be so many times as fast; less is within what two
 measurements of one net differ by."""
+IN_DEPTH = {1: (1,), 3: (4, 2)}
+"""Kernel size t from plane to plane -> the m of F(m, t) to nest with them."""
 CYCLE = 0.9
 """Of the multiply-adds that a core could start, those that direct gather-GEMM does."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """`outputs` is the m of F(m x m, r x r); 1: direct. The most accurate form is the least."""
+    """`outputs` is the m of F(m x m, r x r); 1: direct. `depth` is that from plane to plane. The
+    most accurate form is the least."""
 
     sparse: bool
     outputs: int = 1
+    depth: int = 1
 
     def __lt__(self, other: "Form") -> bool:
-        return (self.outputs, not self.sparse) < (other.outputs, not other.sparse)
+        mine, others = ((f.outputs, f.depth, not f.sparse) for f in (self, other))
+        return mine < others
 
     def __str__(self) -> str:
-        domain = "direct" if self.outputs == 1 else f"F({self.outputs}x{self.outputs})"
+        sides = [self.depth] * (self.depth > 1) + [self.outputs] * 2
+        domain = "direct" if self.outputs == 1 else f"F({'x'.join(map(str, sides))})"
         return f"{'sparse' if self.sparse else 'dense'} {domain}"
 
     @classmethod
     def parse(cls, text: str) -> "Form":
         """The inverse of str."""
         zeros, domain = text.split()
-        return cls(zeros == "sparse", 1 if domain == "direct" else int(domain[2]))
+        if domain == "direct":
+            return cls(zeros == "sparse")
+        *depth, _, outputs = map(int, domain[2:-1].split("x"))
+        return cls(zeros == "sparse", outputs, *depth)
 
-    def transform(self, layer: Layer) -> Transform:
-        return Transform(self.outputs, layer.kernel[0])
+    def domain(self, layer: Layer) -> Domain:
+        *depth, _, taps = layer.kernel
+        return Domain(Transform(self.outputs, taps), Transform(self.depth, *(depth or [1])))
 
 
 FormTimes = Mapping[str, Mapping[Form, float]]
@@ -55,9 +67,10 @@ DENSE = Form(False)
 
 def forms_of(layer: Layer) -> tuple[Form, ...]:
     """All forms of a layer; the direct one with its zeros left out comes first."""
-    outputs = (1, *WINOGRAD.get(layer.kernel[0], ())) if _has_tiles(layer) else (1,)
     sparse = (False,) if isinstance(layer.structure, Dense) else (True, False)
-    return tuple(sorted(Form(s, m) for s in sparse for m in outputs))
+    return tuple(
+        sorted(Form(s, *outputs) for s in sparse for outputs in [(1, 1), *_tiles_of(layer)])
+    )
 
 
 def choose(
@@ -87,13 +100,15 @@ def fastest(times: Mapping[Form, float]) -> Form:
     return min(form for form, ms in times.items() if ms <= limit)
 
 
-def _has_tiles(layer: Layer) -> bool:
-    """A convolution in two dimensions, with a square kernel that moves pixel by pixel."""
-    return (
-        layer.kind == "conv2d"
-        and len(set(layer.kernel)) == 1
-        and set(layer.stride + layer.dilation) == {1}
-    )
+def _tiles_of(layer: Layer) -> list[tuple[int, int]]:
+    """(outputs, depth) of a convolution in two dimensions or three, with kernels that are square
+    in the plane and move pixel by pixel."""
+    if layer.kind not in ("conv2d", "conv3d") or set(layer.stride + layer.dilation) != {1}:
+        return []
+    depth, height, width = (1, *layer.kernel)[-3:]
+    if height != width:
+        return []
+    return list(product(WINOGRAD.get(width, ()), IN_DEPTH.get(depth, ())))
 
 
 def _by_cycles(layer: Layer, forms: list[Form], weight: np.ndarray, target: Target) -> Form:
@@ -101,23 +116,25 @@ def _by_cycles(layer: Layer, forms: list[Form], weight: np.ndarray, target: Targ
     if not others:
         return first
     filters, channels = layer.weight_shape[:2]
-    batch, (height, width) = layer.output_shape[0], layer.output_shape[2:]
+    batch, size = layer.output_shape[0], (1, *layer.output_shape[2:])[-3:]
     group = min(
-        layer.structure.group if first.sparse else dense_group(width, target.lanes), filters
+        layer.structure.group if first.sparse else dense_group(size[-1], target.lanes), filters
     )
-    positions = round_up(batch * (height + 1) * (width + 1), target.lanes)
+    frame = [n + (k > 1) for n, k in zip(size, (1, *layer.kernel)[-3:], strict=True)]
+    positions = round_up(batch * prod(frame), target.lanes)
     direct = positions * weight.size / layer.rate / (2 * target.lanes) / CYCLE / target.threads
-    kept = np.mean(np.any(weight != 0, axis=(2, 3))) if first.sparse else 1
+    kernels = np.any(weight != 0, axis=tuple(range(2, weight.ndim)))
+    kept = np.mean(kernels) if first.sparse else 1
     cycles = {first: direct}
     for form in others:
         work = Work(
-            transform=form.transform(layer),
+            domain=form.domain(layer),
             groups=-(-filters // group),
             filters=group,
             columns=max(1, round(channels * kept)),
             channels=channels,
             batch=batch,
-            size=(height, width),
+            size=size,
         )
         cycles[form] = best_cut(work, target)[1]
     return min(cycles, key=cycles.get)

@@ -60,7 +60,7 @@ class LayerStep(Step):
         layout.read(self.read, self.window, self.source.size, self.result.size)
         for form in forms_of(self.layer):  # all of them: rows do not depend on the choice
             if form.outputs > 1:
-                layout.touch(self.read, reach(form.transform(self.layer)))
+                layout.touch(self.read, reach(form.domain(self.layer)))
         if self.form.outputs > 1:
             layout.keep_rows(self.result)
         elif self.is_bound_by_loads:
@@ -109,24 +109,24 @@ class LayerStep(Step):
     def _winograd(self, emission) -> tuple[Winograd, dict[str, np.ndarray]]:
         layer, form, target = self.layer, self.form, emission.target
         source, dest = emission.place(self.read), emission.place(self.result)
-        weight, transform = emission.array(layer.weight), form.transform(layer)
-        kernels = np.abs(weight).sum(axis=(2, 3))
+        weight, domain = emission.array(layer.weight), form.domain(layer)
+        kernels = np.abs(weight).sum(axis=tuple(range(2, weight.ndim)))
         if form.sparse:
             packed = pack_weight(kernels, layer.structure.group, None)
         else:
             packed = pack.all_kept(kernels, dense_group(dest.positions, target.lanes))
         groups, _, columns, filters = packed.values.shape
         work = Work(
-            transform, groups, filters, columns, source.channels, source.frame.batch, dest.size[1:]
+            domain, groups, filters, columns, source.channels, source.frame.batch, dest.size
         )
         cut, _ = best_cut(work, target)
-        constants = pack.transformed(weight, packed, transform, cut.groups)
+        constants = pack.transformed(weight, packed, domain, cut.groups)
         for name, array in self._rows_and_bias(emission, packed).items():
             constants[name] = pack.in_rounds(array, cut.groups)
         kernel = Winograd(
             work,
             frame=dest.frame,
-            before=self.window.before[1:],
+            before=self.window.before,
             epilogue=layer.epilogue,
             lanes=target.lanes,
             cut=cut,

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..ir.layer import Layer
 from ..kernels.frame import Flat, Window, round_up
-from ..kernels.transforms import Transform
+from ..kernels.transforms import Domain
 from ..sparsity.packed import Packed, pack
 
 
@@ -70,12 +70,14 @@ def all_kept(weight: np.ndarray, group: int) -> Packed:
 
 
 def transformed(
-    weight: np.ndarray, kept: Packed, transform: Transform, groups: int
+    weight: np.ndarray, kept: Packed, domain: Domain, groups: int
 ) -> dict[str, np.ndarray]:
-    """What kernels/winograd.py reads of a weight [filters, channels, r, r], of which groups keep
-    the kernels that `kept`, of a weight [filters, channels], says; `groups` of them in a round."""
+    """What kernels/winograd.py reads of a weight [filters, channels, (t,) r, r], of which groups
+    keep the kernels that `kept`, of a weight [filters, channels], says; `groups` of them in a
+    round."""
     filters, channels = kept.filters, kept.columns[:, 0]
-    points = transform.filters(weight).reshape(*weight.shape[:2], -1)
+    *_, lines, pixels = weight.shape
+    points = domain.filters(weight.reshape(*weight.shape[:2], -1, lines, pixels))
     values = points[filters[:, None, :], channels[:, :, None]]  # [groups, K, B, points]
     values = values * (kept.values[:, 0] != 0)[..., None]
     rounds = in_rounds(values, groups).transpose(0, 4, 1, 2, 3)

@@ -88,8 +88,9 @@ def _facts(
     )
     uses = pixels
     if form.outputs > 1:
-        images, *_ = layer.output_shape
-        uses = images * prod(tiles(form.transform(layer), layer.output_shape[2:]))
+        images, _, *size = layer.output_shape
+        size = (1,) * (3 - len(size)) + tuple(size)
+        uses = images * prod(tiles(form.domain(layer), size))
     tensors = [layer.input_shape] + [layer.output_shape] * (1 + layer.epilogue.count("add"))
     return LayerFacts(
         name=layer.name,

@@ -11,7 +11,7 @@ from sparsetvm._tvm import s_tir, tvm
 from sparsetvm.kernels import reference
 from sparsetvm.kernels.cut import Cut, Work, best_cut
 from sparsetvm.kernels.frame import Frame
-from sparsetvm.kernels.transforms import Transform
+from sparsetvm.kernels.transforms import Domain, Transform
 from sparsetvm.kernels.winograd import Winograd, reach, winograd
 from sparsetvm.passes.form import Form, forms_of
 from sparsetvm.schedules import find
@@ -31,6 +31,9 @@ CASES = [
     Case((1, 4, 8, 64), 20, (3, 3), padding=1, epilogue=("bias", "hardswish")),
     Case((2, 6, 9, 11), 10, (5, 5), padding=2, epilogue=("bias", "relu")),
     Case((1, 3, 3, 3), 4, (3, 3), padding=1, epilogue=()),
+    Case((1, 7, 5, 16, 16), 9, (3, 3, 3), padding=1, epilogue=("bias", "relu")),
+    Case((2, 5, 4, 7, 30), 6, (3, 3, 3), padding=(1, 0, 1), epilogue=("bias", "add", "relu")),
+    Case((1, 6, 3, 14, 20), 10, (1, 3, 3), padding=(0, 1, 1), epilogue=("add", "relu")),
 ]
 
 STRUCTURES = [Dense(), Connectivity(connectivity=2.0, group=4), PatternConnectivity(group=1)]
@@ -88,17 +91,17 @@ def test_any_shape_equals_the_reference(batch, channels, filters, size, padding,
     assert np.abs(result.y - result.truth).max() <= TOLERANCE * max(1, np.abs(result.truth).max())
 
 
-WORK = Work(Transform(4, 3), 4, 8, 5, 9, 2, (23, 64))
+WORK = Work(Domain(Transform(4, 3)), 4, 8, 5, 9, 2, (1, 23, 64))
 
 
 @pytest.mark.parametrize("bands, segments, parts", list(product((1, 3, 12), (1, 2, 4), (1, 2))))
 def test_every_cut_gives_the_same(bands, segments, parts):
     target, rng = resolve("cpu", 2), np.random.default_rng(0)
-    lines, pixels = reach(WORK.transform)[1:]
+    _, lines, pixels = reach(WORK.domain)
     frame = Frame(WORK.batch, (1, 24, 65), lines * 65 + pixels)
     outputs = WORK.groups * WORK.filters
     cut = Cut(bands, segments, parts, 4 // parts // 2)
-    kernel = Winograd(WORK, frame, (1, 1), ("bias", "relu"), target.lanes, cut, outputs)
+    kernel = Winograd(WORK, frame, (0, 1, 1), ("bias", "relu"), target.lanes, cut, outputs)
     rows = frame.guard + frame.row * np.arange(outputs, dtype=np.int32)
     arguments = [
         rng.standard_normal(frame.length(WORK.channels)).astype(np.float32),
@@ -128,5 +131,6 @@ def test_a_transform_gives_the_sums_of_a_convolution(outputs, taps):
 def test_the_best_cut_has_work_for_every_core():
     for threads in (1, 2, 4):
         target = resolve("cpu", threads)
-        cut, _ = best_cut(Work(Transform(4, 3), 64, 8, 512, 512, 1, (14, 14)), target)
+        work = Work(Domain(Transform(4, 3)), 64, 8, 512, 512, 1, (1, 14, 14))
+        cut, _ = best_cut(work, target)
         assert cut.parts * -(-4 // cut.bands) >= threads

@@ -1,7 +1,16 @@
 """The nets that are benched and demonstrated, as short torch definitions of our own."""
 
 from ...errors import ModelError
-from . import c3d, conv1d, digits, efficientnet_lite, mobilenet, resnet, vgg  # noqa: F401  (they register)
+from . import (  # noqa: F401  (they register)
+    c3d,
+    conv1d,
+    digits,
+    efficientnet_lite,
+    mobilenet,
+    r2plus1d,
+    resnet,
+    vgg,
+)
 from .efficientnet_lite import efficientnet_input as efficientnet_input
 from .hed import hed as hed, hed_input as hed_input
 from .named import Net as Net, nets as nets
