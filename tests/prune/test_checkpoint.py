@@ -126,11 +126,13 @@ def test_without_a_checkpoint_the_training_begins(tmp_path):
 
 def test_at_8x_a_checkpoint_takes_a_fifth_of_model_and_adam(tmp_path):
     training = Training(tmp_path, width=128)
-    training.net[0].requires_grad_(True)
-    training.train(1)
+    for images, labels in training.batches:
+        training.step(images, labels)
+    training.checkpoints.save()
+    training.checkpoints.wait()
     dense = io.BytesIO()
     torch.save([training.net.state_dict(), training.adam.state_dict()], dense)
-    assert bytes_in(tmp_path) / 3 <= dense.tell() / 5
+    assert bytes_in(tmp_path) <= dense.tell() / 5
 
 
 def test_what_did_not_change_is_written_once(tmp_path):
