@@ -18,6 +18,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Artifact": "runtime.artifact",
+    "Batches": "prune.batches",
+    "Checkpoints": "prune.checkpoint",
     "Engine": "runtime.engine",
     "LayerIR": "ir.layer",
     "Plan": "sparsity.plan",
