@@ -18,8 +18,8 @@ from .output import STDERR
 EXAMPLE = "sparsetvm demo"
 
 VERBS = (
-    *("demo", "prune", "accuracy", "export", "inspect", "tune", "compile", "run", "report"),
-    *("bench", "ablate", "targets"),
+    *("demo", "plan", "prune", "accuracy", "export", "inspect", "tune", "compile", "run", "report"),
+    *("bench", "step", "ablate", "targets"),
 )
 """In the order of the help; each is a file of this folder."""
 
