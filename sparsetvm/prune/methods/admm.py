@@ -28,7 +28,7 @@ class ADMM(Method):
     The projection finds pattern sets anew each time, so they are learned with the weights.
     """
 
-    def __init__(self, steps: int = 1000, updates: int = 20, rho: float = 0.1, levels: int = 3):
+    def __init__(self, steps: int = 1000, updates: int = 20, rho: float = 1.0, levels: int = 3):
         self.steps, self._rho, self._levels = steps, rho, levels
         self._every = -(-steps // updates)
 
