@@ -20,7 +20,8 @@ from torch.nn import functional
 
 from ..errors import ModelError, PlanError
 from ..sparsity import Dense, Plan, Structure
-from .layers import find_layers, read_weights, structures_for, write_weight
+from .layers import find_layers, find_weights, structures_for
+from .magnitude import prune
 from .refit import in_eval_mode
 
 log = logging.getLogger(__name__)
@@ -52,8 +53,8 @@ def shared_blocks(model: nn.Module, plans: Mapping[str, Plan]) -> tuple[Block, .
     """The blocks of a net that at least two of the plans, given by name, prune alike."""
     if len(plans) < 2:
         raise PlanError(f"blocks are shared by two plans or more; got {len(plans)}")
-    layers = find_layers(model)
-    structures = {name: structures_for(layers, plan) for name, plan in plans.items()}
+    layers, weights = find_layers(model), find_weights(model)
+    structures = {name: structures_for(weights, plan) for name, plan in plans.items()}
 
     def split(names: Sequence[str]) -> dict[Variant, tuple[str, ...]]:
         """The plans by what they make of these layers."""
@@ -149,12 +150,7 @@ def pretrain(
 
 def pruned_copy(model: nn.Module, plan: Plan) -> nn.Module:
     """A copy with the plan's zeros by magnitude, in training mode."""
-    net = deepcopy(model).train()
-    layers = find_layers(net)
-    structures = structures_for(layers, plan)
-    for name, weight in read_weights(layers).items():
-        write_weight(layers[name], weight * structures[name].mask(weight))
-    return net
+    return prune(model, plan).train()
 
 
 def zeros_of(module: nn.Module) -> dict[str, torch.Tensor]:

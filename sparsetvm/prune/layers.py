@@ -61,8 +61,13 @@ def find_weights(model: nn.Module) -> dict[str, Weight]:
         for parameter in _prunable_parameters(module):
             own = name if parameter == "weight" else f"{name}.{parameter}".removeprefix(".")
             values = _plain_parameter(own, module, parameter)
-            found.setdefault(id(values), (own, _kind_of(module), []))[2].append((module, parameter))
+            found.setdefault(id(values), (own, kind_of(module), []))[2].append((module, parameter))
     return {name: Weight(name, kind, tuple(holders)) for name, kind, holders in found.values()}
+
+
+def kind_of(module: nn.Module) -> str:
+    """conv1d, conv2d, conv3d or linear, as plans say it."""
+    return f"conv{module.weight.ndim - 2}d" if isinstance(module, CONVOLUTIONS) else "linear"
 
 
 def read_weights(weights: Mapping[str, Weight]) -> dict[str, np.ndarray]:
@@ -76,17 +81,17 @@ def write_weight(layer: nn.Module, weight: np.ndarray) -> None:
 
 
 def structures_for(weights: Mapping[str, Weight], plan: Plan) -> dict[str, Structure]:
-    """What the plan gives to each weight; a pattern set that it leaves open stays so."""
+    """What the plan gives to each weight; those of one entry share the pattern set found in all."""
+    return share_patterns(open_structures_for(weights, plan), read_weights(weights))
+
+
+def open_structures_for(weights: Mapping[str, Weight], plan: Plan) -> dict[str, Structure]:
+    """The same, with the pattern sets left open that are found in the weights."""
     plan.check_matches(weights)
     return {
         name: plan.structure_for(name, weight.kind, tuple(weight.parameter.shape))
         for name, weight in weights.items()
     }
-
-
-def shared_structures_for(weights: Mapping[str, Weight], plan: Plan) -> dict[str, Structure]:
-    """The same; weights of one entry share the pattern set found in all."""
-    return share_patterns(structures_for(weights, plan), read_weights(weights))
 
 
 def _is_prunable(module: nn.Module) -> bool:
@@ -99,10 +104,6 @@ def _prunable_parameters(module: nn.Module) -> list[str]:
     if isinstance(module, RECURRENT):
         return [name for name, _ in module.named_parameters() if name.startswith("weight_")]
     return ["weight"] if _is_prunable(module) else []
-
-
-def _kind_of(module: nn.Module) -> str:
-    return f"conv{module.weight.ndim - 2}d" if isinstance(module, CONVOLUTIONS) else "linear"
 
 
 def _plain_parameter(name: str, module: nn.Module, parameter: str) -> nn.Parameter:

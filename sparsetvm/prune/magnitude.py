@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..sparsity import Dense, Plan, Structure
-from .layers import Weight, find_weights, read_weights, shared_structures_for
+from .layers import Weight, find_weights, read_weights, structures_for
 from .refit import Samples, fit_layers
 from .report import PrunedLayer, PruneReport
 
@@ -39,7 +39,7 @@ def prune_with_report(
     plan = plan if isinstance(plan, Plan) else Plan.load(plan)
     pruned = deepcopy(model)
     weights = find_weights(pruned)
-    structures = shared_structures_for(weights, plan)
+    structures = structures_for(weights, plan)
     dense = {name: values.copy() for name, values in read_weights(weights).items()}
     with torch.no_grad():
         for name, values in dense.items():

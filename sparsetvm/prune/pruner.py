@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from ..errors import PlanError, TrainingError
 from ..sparsity import Dense, Plan, share_patterns
 from .diverged import check_finite
-from .layers import find_weights, read_weights, structures_for
+from .layers import find_weights, read_weights, open_structures_for
 from .masked import hold, mask_of, release, set_mask
 from .methods import Masks, methods
 from .report import PrunedLayer, PruneReport
@@ -51,7 +51,7 @@ class Pruner:
         self._name, self._method = method, methods[method](**options)
         self._all = find_weights(self.model)
         read_weights(self._all)  # refuses what cannot be pruned
-        structures = structures_for(self._all, self._given_plan)
+        structures = open_structures_for(self._all, self._given_plan)
         self._structures = {n: s for n, s in structures.items() if not isinstance(s, Dense)}
         if not self._structures:
             raise PlanError("the plan leaves every layer of this model dense; nothing to prune")
@@ -135,7 +135,7 @@ class Pruner:
         if self._phase == "prepared":
             for name, mask in self.masks.items():
                 values[name] = values[name] * mask.cpu().numpy()
-        structures = share_patterns(structures_for(self._all, self.plan), values)
+        structures = share_patterns(open_structures_for(self._all, self.plan), values)
         return PruneReport(
             tuple(
                 PrunedLayer(

@@ -14,7 +14,7 @@ from torch import nn
 
 from ..errors import ModelError
 from ..sparsity import Structure
-from .layers import find_layers, read_weights
+from .layers import find_layers, find_weights, read_weights
 from .refit import POSITIONS, Samples, check_samples, fitted, in_eval_mode
 from .statistics import input_rows, output_rows, summarise
 
@@ -33,10 +33,10 @@ def refit_errors(
     One pass of the dense net over the samples; `seed` draws the positions that are looked at.
     """
     samples = check_samples(samples)
-    layers = find_layers(model)
+    layers, parameters = find_layers(model), find_weights(model)
     if missing := [name for name in structures if name not in layers]:
         raise ModelError(f"the net has no layer {missing[0]}\n  plan for the module itself")
-    weights = read_weights({name: layers[name] for name in structures})
+    weights = read_weights({name: parameters[name] for name in structures})
     generator = torch.Generator().manual_seed(seed)
     errors: dict[str, dict[Structure, float]] = {}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from ..errors import StructureError
-from ..prune.layers import find_layers, read_weights, structures_for
+from ..prune.layers import find_layers, find_weights, read_weights, structures_for
 from ..sparsity import Plan
 from .layers import BETWEEN, LAYERS, AcceleratedLayer, Accelerator
 from .packing import pack_layer
@@ -30,10 +30,9 @@ def accelerate(model: nn.Module, plan: Plan | str | Path) -> nn.Module:
       gradients are not to be had.
     """
     plan = plan if isinstance(plan, Plan) else Plan.load(plan)
-    layers = find_layers(model)
-    structures, weights = structures_for(layers, plan), read_weights(layers)
-    packings = {}
-    for name, weight in weights.items():
+    layers, weights = find_layers(model), find_weights(model)
+    structures, packings = structures_for(weights, plan), {}
+    for name, weight in read_weights({name: weights[name] for name in layers}).items():
         try:
             structures[name].check(weight)
         except StructureError as err:

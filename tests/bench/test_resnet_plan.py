@@ -3,14 +3,14 @@
 import torch
 
 from sparsetvm.bench.nets import net as net_of
-from sparsetvm.prune.layers import find_layers, structures_for
+from sparsetvm.prune.layers import find_layers, find_weights, structures_for
 from sparsetvm.sparsity import Plan
 
 
 def test_resnet6x_leaves_a_sixth_of_the_operations():
     net = net_of("resnet50")
     layers = find_layers(net.module)
-    structures = structures_for(layers, Plan.named("resnet6x"))
+    structures = structures_for(find_weights(net.module), Plan.named("resnet6x"))
     uses = {}
     for name, layer in layers.items():
         layer.register_forward_hook(
