@@ -8,7 +8,7 @@ import typer
 from . import options
 from .output import progress, show_result, show_settings
 
-EXAMPLE = "sparsetvm accuracy mnist --plans pattern8x-b8 --methods oneshot,admm --seeds 1 --fetch"
+EXAMPLE = "sparsetvm accuracy vowels --plans bcr8x-rnn --seeds 1 --fetch"
 
 
 def command(

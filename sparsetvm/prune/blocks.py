@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from ..errors import ModelError, PlanError
 from ..sparsity import Dense, Plan, Structure
-from .layers import find_layers, find_weights, structures_for
+from .layers import find_layers, find_weights, structures_for, write_weight
 from .magnitude import prune
 from .refit import in_eval_mode
 
