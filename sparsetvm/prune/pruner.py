@@ -58,6 +58,7 @@ class Pruner:
         self._weights = {name: self._all[name] for name in self._structures}
         self._kept_energy: dict[str, float] = {}
         self._state: Mapping[str, Any] | None = None
+        self._optimizers: tuple[Optimizer, ...] = ()
         self._hooks: list[Any] = []
         self._steps = 0
         self._phase = "new"
@@ -89,6 +90,7 @@ class Pruner:
         """
         self._expect("prepare", "new")
         self._check_optimizers(optimizers)
+        self._optimizers = optimizers
         values = {name: value.clone() for name, value in self._values().items()}
         find = self._state is None
         masks = self._method.start(self.model, self._weights, self._structures, find)
@@ -200,6 +202,22 @@ class Pruner:
             kept = (energy * mask).sum() / energy.sum().clamp(min=torch.finfo(energy.dtype).tiny)
             self._kept_energy[name] = float(kept)
             set_mask(self._weights[name], mask)
+        if self.is_final:
+            self._settle()
+
+    @torch.no_grad()
+    def _settle(self) -> None:
+        """Make zeros of what is masked for good, in weights and in what optimizers keep of them.
+
+        No gradient reaches these any more, so they stay zeros, and checkpoints need not hold them.
+        """
+        for name, weight in self._weights.items():
+            parameter, mask = weight.parameter, self.masks[name]
+            parameter.mul_(mask)
+            for kept in (one.state.get(parameter, {}) for one in self._optimizers):
+                for value in kept.values():
+                    if isinstance(value, torch.Tensor) and value.shape == mask.shape:
+                        value.mul_(mask)
 
     def _values(self) -> dict[str, torch.Tensor]:
         return {name: weight.parameter.detach() for name, weight in self._weights.items()}

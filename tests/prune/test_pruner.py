@@ -14,6 +14,7 @@ from torch import nn
 import sparsetvm as st
 from sparsetvm.errors import ModelError, PlanError, TrainingError
 from sparsetvm.prune import Pruner
+from sparsetvm.prune.checkpoint import Checkpoints
 from sparsetvm.sparsity import Plan, share_patterns
 from tests.prune import parallel
 
@@ -165,6 +166,37 @@ def test_a_resumed_run_is_bit_equal_to_one_that_was_never_stopped(method, taken)
         assert torch.equal(value, second.state_dict()[name]), name
     assert whole.pruner.plan == resumed.pruner.plan
     assert str(whole.pruner.report()) == str(resumed.pruner.report())
+
+
+@each_method
+def test_what_is_masked_for_good_is_zero_in_weights_and_moments(method):
+    def make(parameters, lr):
+        return torch.optim.AdamW(parameters, lr, weight_decay=0.1, amsgrad=True)
+
+    training = Training(method, make=make).run(9)
+    for name, mask in training.pruner.masks.items():
+        module, _, parameter = name.rpartition(".") if "gru" in name else (name, "", "weight")
+        original = training.net.get_submodule(module).parametrizations[parameter].original
+        moments = training.optimizer.state[original]
+        for value in (original, *(moments[key] for key in ("exp_avg", "max_exp_avg_sq"))):
+            assert value[mask].any() and not value[~mask].any(), name
+
+
+@each_method
+def test_checkpoints_hold_a_pruner(method, tmp_path):
+    def checkpoints(one: Training) -> Checkpoints:
+        parts = {"net": one.net, "optimizer": one.optimizer, "pruner": one.pruner}
+        return Checkpoints(tmp_path / "run", plan=PLAN, **parts)
+
+    whole = Training(method).run(4)
+    before = checkpoints(whole)
+    before.save()
+    before.wait()
+    resumed = Training(method)
+    assert checkpoints(resumed).restore() is not None
+    first, second = (one.run(4).pruner.finalize().state_dict() for one in (whole, resumed))
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
 
 
 def test_a_state_may_be_loaded_after_prepare_too():
