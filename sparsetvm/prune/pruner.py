@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from ..errors import PlanError, TrainingError
 from ..sparsity import Dense, Plan, share_patterns
 from .diverged import check_finite
-from .layers import find_weights, read_weights, open_structures_for
+from .layers import find_weights, open_structures_for, read_weights
 from .masked import hold, mask_of, release, set_mask
 from .methods import Masks, methods
 from .report import PrunedLayer, PruneReport
