@@ -251,7 +251,7 @@ def test_admm_has_a_split_for_each_part_of_a_joined_structure():
 
 def test_reweighting_finds_each_layers_rate_for_the_work_that_is_wanted():
     plan = Plan.uniform("kgs", filters=2, channels=1)
-    training = Training("reweighted", plan, steps=6, target=3.0).run(6)
+    training = Training("reweighted", plan, steps=6, strength=0.3, target=3.0).run(6)
     layers = {layer.name: layer for layer in training.pruner.report().layers}
     positions = {"conv": 42, "next": 20, "linear": 1}  # of 7x6 pixels, of 5x4
     work = {name: positions.get(name, 20) for name in layers}  # as many steps of the GRU
