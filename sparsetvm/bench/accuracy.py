@@ -36,7 +36,8 @@ class Cell:
     seed: int
     accuracy: float
     rate: float
-    """How many times fewer weights in the layers that the plan prunes."""
+    """How many times fewer weights in the layers that the plan prunes; a reweighted net has the
+    plan's rate in operations, and takes them where there are most."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ class AccuracyTable:
         width = max(map(len, ["dense", *plans]))
         seeds = ", ".join(map(str, sorted(self.dense)))
         lines = [
-            f"{self.description}; accuracy in %, mean of seeds {seeds}",
+            f"{self.description}; accuracy in %, mean of seeds {seeds};",
+            "in brackets what pruning changes; pruned nets learn by labels and dense nets' answers",
             f"{'':{width}}    rate{''.join(f'{name:>18}' for name in columns)}",
             f"{'dense':{width}}    1.0x{100 * mean(self.dense.values()):18.2f}",
         ]
