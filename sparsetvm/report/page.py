@@ -18,7 +18,7 @@ p { max-width: 70ch; margin: 8px 0; }
 .card { border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; }
 .card b { display: block; font-size: 26px; letter-spacing: -0.01em; }
 .card span { color: var(--quiet); font-size: 14px; }
-.row { display: grid; grid-template-columns: repeat(3, 1fr); gap: 10px; margin: 0 0 22px; }
+.row { display: grid; grid: auto / auto-flow 1fr; gap: 10px; margin: 0 0 22px; }
 figure { margin: 0; }
 figure img { width: 100%; display: block; border-radius: 6px; border: 1px solid var(--line); }
 figcaption { margin-top: 4px; }
