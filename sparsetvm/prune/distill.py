@@ -96,6 +96,8 @@ def distill_with_report(
     progress: Callable[[str], None] = log.info,
 ) -> tuple[nn.Module, DistillReport]:
     """Like `distill`, and how it went."""
+    if min(minutes, 1 if steps is None else steps) <= 0:
+        raise InputError(f"distilling takes time, not {minutes:g} minutes or {steps} steps")
     began, began_cpu = time.monotonic(), time.process_time()
     learnt, judged = _split(check_samples(samples))
     student = deepcopy(pruned)
@@ -117,31 +119,34 @@ def distill_with_report(
     ):
         optimizer, best = _adam(student), _Best(student)
 
-        def judge() -> None:
-            best.consider(step, imitation.judge())
-            progress(f"distilling: {part():.0%}, step {step}, error {best.errors[-1][1]:.4f}")
+        def judge() -> float:
+            error = imitation.judge()
+            best.consider(step, error)
+            progress(f"distilling: {part():.0%}, step {step}, error {error:.4f}")
+            return error
 
-        judge()
-        while part() < 1:
+        last = judge()
+        while math.isfinite(last) and part() < 1:
             if part() >= len(best.errors) / CHECKS:
                 judge()
             numbers = next(draw)
             with _bfloat16_where_native():
                 loss = imitation.loss(tuple(sample[numbers] for sample in learnt))
-            if not loss.isfinite():
-                stopped = (
-                    f"the training went astray at step {step}, its loss is {loss.item()}; the net "
-                    f"of step {best.step} is kept\n  give it a smaller rate than {rate:g}"
-                )
-                log.warning(stopped)
-                break
-            _set_rate(optimizer, rate * _cosine(part()))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            step += 1
-        else:
-            judge()
+            last = loss.item()
+            if math.isfinite(last):
+                _set_rate(optimizer, rate * _cosine(part()))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                step += 1
+        if math.isfinite(last):
+            last = judge()
+    if not math.isfinite(last):
+        stopped = (
+            f"the training went astray at step {step}, its error is {last}; the net of step "
+            f"{best.step} is kept\n  give it a smaller rate than {rate:g}"
+        )
+        log.warning(stopped)
     student.load_state_dict(best.state)
     spent = time.monotonic() - began, time.process_time() - began_cpu
     return student, DistillReport(step, *spent, tuple(best.errors), stopped)
@@ -156,14 +161,15 @@ class _Best:
 
     def consider(self, step: int, error: float) -> None:
         """Keep the net as it is now, unless it was better before."""
-        if not self.errors and not math.isfinite(error):
+        if math.isfinite(error):
+            self.errors.append((step, error))
+            if error <= min(error for _, error in self.errors):
+                self.step, self.state = step, deepcopy(self._net.state_dict())
+        elif not self.errors:
             raise ModelError(
                 f"the pruned net's error on the samples is {error}\n"
                 "  prune it again, from weights that are finite numbers"
             )
-        self.errors.append((step, error))
-        if error <= min(error for _, error in self.errors):
-            self.step, self.state = step, deepcopy(self._net.state_dict())
 
 
 def _split(samples: Inputs) -> tuple[Inputs, list[Inputs]]:
@@ -222,8 +228,8 @@ def _set_rate(optimizer: torch.optim.Adam, rate: float) -> None:
 
 
 def _cosine(part: float) -> float:
-    """Up to 1 at first, then down to 0."""
-    return min(part / WARM_UP, 1.0) * (1 + math.cos(math.pi * part)) / 2
+    """Up to 1 from a tenth, then down to 0."""
+    return min(0.1 + part / WARM_UP, 1.0) * (1 + math.cos(math.pi * part)) / 2
 
 
 def _bfloat16_where_native() -> torch.autocast:

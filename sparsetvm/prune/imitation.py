@@ -41,9 +41,13 @@ class Imitation:
             hooks.enter_context(self._dense)
             hooks.enter_context(self._student)
             self._hooks = hooks.pop_all()
+        self._wanted, moments = [], []
         with torch.no_grad():
-            self._judged = [self._dense(sample) for sample in self._samples]
-        self._variances = {name: _variance(self._judged, name) for name in self._judged[0]}
+            for sample in self._samples:
+                maps = self._dense(sample)
+                self._wanted.append(maps[OUTPUT])
+                moments.append({name: _moments(tensors) for name, tensors in maps.items()})
+        self._variances = {name: _variance([one[name] for one in moments]) for name in moments[0]}
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -61,8 +65,8 @@ class Imitation:
     def judge(self) -> float:
         """The output's error on `samples`: 0 if it is the dense net's, 1 if it is their mean."""
         errors = [
-            self._errors(wanted, self._student(sample))[OUTPUT]
-            for wanted, sample in zip(self._judged, self._samples, strict=True)
+            self._errors({OUTPUT: wanted}, self._student(sample))[OUTPUT]
+            for wanted, sample in zip(self._wanted, self._samples, strict=True)
         ]
         return float(torch.stack(errors).mean())
 
@@ -119,6 +123,12 @@ def _tensors(output: Any) -> Iterator[torch.Tensor]:
             yield from _tensors(value)
 
 
-def _variance(judged: Sequence[Maps], name: str) -> torch.Tensor:
-    numbers = torch.cat([tensor.float().flatten() for maps in judged for tensor in maps[name]])
-    return numbers.var(correction=0).clamp_min(torch.finfo(torch.float32).tiny)
+def _moments(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """How many numbers, their sum, and the sum of their squares."""
+    numbers = torch.cat([tensor.flatten() for tensor in tensors]).double()
+    return torch.stack([numbers.new_tensor(len(numbers)), numbers.sum(), numbers.square().sum()])
+
+
+def _variance(moments: Sequence[torch.Tensor]) -> float:
+    count, total, squares = torch.stack(moments).sum(0).tolist()
+    return max(squares / count - (total / count) ** 2, float(torch.finfo(torch.float32).tiny))

@@ -84,7 +84,7 @@ def test_the_report_tells_errors_steps_and_time():
 def test_minutes_end_it():
     net, began = make_net(), time.monotonic()
     _, report = distill_with_report(net, prune(net, PLAN), photographs(), minutes=0.02)
-    assert 1.2 <= report.seconds <= time.monotonic() - began < 20
+    assert 1.2 <= report.seconds <= time.monotonic() - began < 60
     assert report.steps > 0
 
 
@@ -92,10 +92,23 @@ def test_a_training_that_goes_astray_stops_with_the_best_net_and_says_so(caplog)
     net, x = make_net(), photographs(16)
     pruned = prune(net, PLAN)
     taught, report = distill_with_report(net, pruned, x, steps=200, rate=1e12)
-    assert re.match(r"the training went astray at step \d+, its loss is (nan|inf)", report.stopped)
+    assert re.match(r"the training went astray at step \d+, its error is (nan|inf)", report.stopped)
     assert "give it a smaller rate than 1e+12" in report.stopped and report.stopped in caplog.text
     assert report.steps < 200 and all(p.isfinite().all() for p in taught.parameters())
     assert output_error(net, taught, x) <= output_error(net, pruned, x)
+
+
+def test_a_last_step_that_goes_astray_is_said_too():
+    net, x = make_net(), photographs(16)
+    pruned = prune(net, PLAN)
+    taught, report = distill_with_report(net, pruned, x, steps=1, rate=1e38)
+    assert "the net of step 0 is kept" in report.stopped and same(taught, pruned)
+
+
+def test_no_time_is_refused():
+    net = make_net()
+    with pytest.raises(InputError, match="distilling takes time, not 0 minutes or None steps"):
+        distill(net, net, photographs(), minutes=0)
 
 
 def test_a_net_that_gives_no_numbers_is_refused():
