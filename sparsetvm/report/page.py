@@ -38,7 +38,8 @@ svg text { font-family: system-ui, sans-serif; }
 code { font: 13px ui-monospace, monospace; background: #f4f6f8; padding: 2px 5px; }
 code { border-radius: 4px; overflow-wrap: anywhere; }
 @media (max-width: 560px) {
-  main { padding: 26px 14px; } h1 { font-size: 24px; } .row { grid: auto / 1fr 1fr; gap: 6px; } td.bar { display: none; }
+  main { padding: 26px 14px; } h1 { font-size: 24px; } td.bar { display: none; }
+  .row { grid: auto / 1fr 1fr; gap: 6px; }
   .wide svg, .wide table { min-width: 600px; }
 }
 """
