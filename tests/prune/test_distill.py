@@ -37,7 +37,7 @@ def test_distilling_comes_nearer_on_other_samples_and_keeps_the_zeros(structure)
 def test_biases_and_batch_norms_scale_learn_and_its_statistics_stay():
     net, x = make_net(), photographs(16)
     pruned = prune(net, PLAN)
-    before, after = weights(pruned), weights(distill(net, pruned, x, steps=9))
+    before, after = weights(pruned), weights(distill(net, pruned, x, **QUICK))
     changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
     assert changed == {"0.weight", "0.bias", "1.weight", "1.bias", "3.weight", "7.weight", "7.bias"}
 
@@ -46,7 +46,7 @@ def test_what_is_frozen_stays():
     net = make_net()
     pruned = prune(net, PLAN)
     pruned[3].weight.requires_grad_(False)
-    taught = distill(net, pruned, photographs(), steps=3)
+    taught = distill(net, pruned, photographs(), **QUICK)
     assert torch.equal(taught[3].weight, pruned[3].weight)
     assert not torch.equal(taught[0].weight, pruned[0].weight)
 
@@ -54,7 +54,7 @@ def test_what_is_frozen_stays():
 def test_one_seed_and_a_number_of_steps_give_one_result():
     net, x = make_net(), photographs(12)
     pruned = prune(net, PLAN)
-    first, again, other = (distill(net, pruned, x, steps=9, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (distill(net, pruned, x, **QUICK, seed=seed) for seed in (0, 0, 1))
     assert same(first, again) and not same(first, other)
 
 
