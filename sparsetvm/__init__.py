@@ -26,6 +26,7 @@ _HOME = {
     "Pruner": "prune.pruner",
     "SparseTVMError": "errors",
     "compile": "compiler",
+    "distill": "prune",
     "explore": "prune.explore",
     "export": "compiler",
     "load": "runtime.engine",

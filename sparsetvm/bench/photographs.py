@@ -4,16 +4,19 @@ Nothing is downloaded. No photograph serves both uses, and neither do two views 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 SIZE = 320
+LUMA = np.array([0.299, 0.587, 0.114])
+"""How light red, green and blue are (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A square out of a photograph, scaled to SIZE x SIZE."""
+    """A square out of a photograph, scaled to `size` x `size`."""
 
     photograph: str
     side: int
@@ -22,6 +25,12 @@ class Crop:
     right: float = 0.5
     """Where it lies: 0 at the upper and left edge, 1 at the lower and right one."""
     mirrored: bool = False
+    size: int = SIZE
+    grey: bool = False
+    contrast: float = 1.0
+    """About the crop's mean."""
+    light: float = 0.0
+    """Added to every pixel, of 255."""
 
     @property
     def name(self) -> str:
@@ -29,18 +38,24 @@ class Crop:
         return Path(self.photograph).stem
 
     def read(self) -> np.ndarray:
-        """uint8 RGB [SIZE, SIZE, 3]; a grey photograph gets three equal channels."""
-        from skimage import data_dir, io, transform
+        """uint8 RGB [size, size, 3]; a grey photograph gets three equal channels."""
+        from skimage import transform
 
-        whole = io.imread(Path(data_dir) / self.photograph)
-        if whole.ndim == 2:
-            whole = np.stack([whole] * 3, axis=-1)
+        whole = _read(self.photograph)
         height, width = whole.shape[:2]
         top = round((height - self.side) * self.down)
         left = round((width - self.side) * self.right)
         square = whole[top : top + self.side, left : left + self.side]
-        scaled = transform.resize(square, (SIZE, SIZE), anti_aliasing=True, preserve_range=True)
-        return np.rint(scaled[:, ::-1] if self.mirrored else scaled).astype(np.uint8)
+        pixels = transform.resize(
+            square, (self.size, self.size), anti_aliasing=True, preserve_range=True
+        )
+        if self.mirrored:
+            pixels = pixels[:, ::-1]
+        if self.grey:
+            pixels = np.repeat(pixels @ LUMA, 3).reshape(pixels.shape)
+        mean = pixels.mean()
+        pixels = (pixels - mean) * self.contrast + mean + self.light
+        return np.rint(pixels.clip(0, 255)).astype(np.uint8)
 
 
 TO_FIT = (
@@ -70,3 +85,33 @@ HELD_OUT = (
     Crop("moon.png", 400),
 )
 """What it never sees; the first is the one that engines are timed on."""
+
+
+def draw_crops(count: int, size: int, seed: int = 0) -> tuple[Crop, ...]:
+    """Random crops of the photographs that a fit may see, from 0.7 to 1.4 times as large,
+    half of them mirrored, some grey, most of them paler."""
+    rng = np.random.default_rng(seed)
+    photographs = sorted({crop.photograph for crop in TO_FIT})
+    return tuple(
+        Crop(
+            photographs[i % len(photographs)],
+            side=round(size * 2 ** rng.uniform(-0.5, 0.5)),
+            down=rng.uniform(),
+            right=rng.uniform(),
+            mirrored=rng.uniform() < 0.5,
+            size=size,
+            grey=rng.uniform() < 0.25,
+            contrast=2 ** rng.uniform(-1.3, 0.3),
+            light=rng.uniform(-30, 30),
+        )
+        for i in range(count)
+    )
+
+
+@lru_cache
+def _read(photograph: str) -> np.ndarray:
+    """uint8 RGB [h, w, 3]."""
+    from skimage import data_dir, io
+
+    whole = io.imread(Path(data_dir) / photograph)
+    return np.stack([whole] * 3, axis=-1) if whole.ndim == 2 else whole

@@ -1,6 +1,7 @@
 """The demo's report: what pruning did to the pictures, and what it gave in speed."""
 
 from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,8 @@ def _report(result: DemoResult) -> str:
     bench = result.bench
     lead = (
         f"{bench.description}. Pruned in one shot to {1 / result.pruning.rate:.0%} of its weights, "
-        f"refitted on a few photographs without labels, compiled and run on {bench.machine.cpu}."
+        f"refitted on a few photographs without labels, {_distilled(result)}compiled and run on "
+        f"{bench.machine.cpu}."
     )
     return page(
         "An edge detector, pruned and several times faster",
@@ -64,11 +66,17 @@ def _pictures(maps: Iterable[EdgeMaps]) -> str:
         row(
             figure(plots.picture(one.photograph), one.name),
             figure(plots.picture(one.dense), "dense net"),
-            figure(plots.picture(one.sparse), f"pruned net, correlation {one.correlation:.3f}"),
+            *(
+                figure(plots.picture(edges), f"{stage}: {one.correlations[stage]:.3f}")
+                for stage, edges in one.pruned.items()
+            ),
         )
         for one in maps
     ]
-    text = "Photographs that the refit did not see, and the edges that both nets find in them."
+    text = (
+        "Photographs that no fit has seen, and the edges that the nets find in them: the dense net "
+        "and the pruned one on its way, with the correlation of both maps. The last one is timed."
+    )
     return section("What the pruned net sees", text, *rows)
 
 
@@ -142,5 +150,13 @@ def _small(result: DemoResult) -> str:
         f"{bench.machine.cpu}, {in_words(bench.threads)}. About {bench.seconds} s of runs for each "
         f"engine. Seed {result.seed}. {versions}."
     )
-    command = f"<p><code>sparsetvm demo --plan {result.plan} --threads {bench.threads}</code></p>"
-    return section("How this was measured", text, command)
+    distill = f" --distill {result.minutes:g}" if result.minutes else ""
+    line = f"sparsetvm demo --plan {result.plan} --threads {bench.threads}{distill}"
+    return section("How this was measured", text, f"<p><code>{escape(line)}</code></p>")
+
+
+def _distilled(result: DemoResult) -> str:
+    if result.distilling is None:
+        return ""
+    minutes = result.distilling.seconds / 60
+    return f"taught by the dense net for {minutes:.0f} minutes, "

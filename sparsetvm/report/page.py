@@ -18,7 +18,7 @@ p { max-width: 70ch; margin: 8px 0; }
 .card { border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; }
 .card b { display: block; font-size: 26px; letter-spacing: -0.01em; }
 .card span { color: var(--quiet); font-size: 14px; }
-.row { display: grid; grid-template-columns: repeat(3, 1fr); gap: 10px; margin: 0 0 22px; }
+.row { display: grid; grid: auto / auto-flow 1fr; gap: 10px; margin: 0 0 22px; }
 figure { margin: 0; }
 figure img { width: 100%; display: block; border-radius: 6px; border: 1px solid var(--line); }
 figcaption { margin-top: 4px; }
@@ -38,7 +38,8 @@ svg text { font-family: system-ui, sans-serif; }
 code { font: 13px ui-monospace, monospace; background: #f4f6f8; padding: 2px 5px; }
 code { border-radius: 4px; overflow-wrap: anywhere; }
 @media (max-width: 560px) {
-  main { padding: 26px 14px; } h1 { font-size: 24px; } .row { gap: 6px; } td.bar { display: none; }
+  main { padding: 26px 14px; } h1 { font-size: 24px; } td.bar { display: none; }
+  .row { grid: auto / 1fr 1fr; gap: 6px; }
   .wide svg, .wide table { min-width: 600px; }
 }
 """

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from sparsetvm.bench.contest import Outcome
-from sparsetvm.bench.demo import DemoResult, EdgeMaps
+from sparsetvm.bench.demo import DISTILLED, ONE_SHOT, REFITTED, DemoResult, EdgeMaps
 from sparsetvm.bench.machine import Machine
 from sparsetvm.bench.operations import Operations
 from sparsetvm.bench.result import BenchResult
 from sparsetvm.bench.timing import Timing
 from sparsetvm.errors import FileError
-from sparsetvm.prune import PrunedLayer, PruneReport
+from sparsetvm.prune import DistillReport, PrunedLayer, PruneReport
 from sparsetvm.report.demo import write_report
 from sparsetvm.sparsity import Dense, PatternConnectivity
 
@@ -61,10 +61,10 @@ def result(rng) -> DemoResult:
     photograph = rng.integers(0, 255, (16, 20, 3), dtype=np.uint8)
     edges = rng.random((16, 20), dtype=np.float32)
     maps = (
-        EdgeMaps("chelsea", photograph, edges, edges**2),
-        EdgeMaps("coffee", photograph, edges, edges),
+        EdgeMaps("chelsea", photograph, edges, {ONE_SHOT: edges**4, REFITTED: edges**2}),
+        EdgeMaps("coffee", photograph, edges, {ONE_SHOT: edges**3, REFITTED: edges}),
     )
-    return DemoResult("pattern8x-b8", 0, pruning, bench, maps)
+    return DemoResult("pattern8x-b8", 0, pruning, None, 0.0, bench, maps)
 
 
 def test_the_report_says_what_was_found_and_fetches_nothing(result, tmp_path):
@@ -73,9 +73,9 @@ def test_the_report_says_what_was_found_and_fetches_nothing(result, tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert "6.0x" in page and "faster than ONNX Runtime" in page
     assert "6.0x, 75%" in page and "left dense" in page
-    assert "correlation 1.000" in page and "ONNX Runtime, dense (disturbed)" in page
+    assert "refitted: 1.000" in page and "ONNX Runtime, dense (disturbed)" in page
     assert "an edge &lt;detector&gt;" in page
-    assert page.count("data:image/") == 6
+    assert page.count("data:image/") == 8
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
 
 
@@ -108,6 +108,8 @@ def test_json_holds_each_figure_of_the_issue(result):
 
     assert table["ours"]["ms"] == 10.0 and table["peers"]["onnxruntime"] == 60.0
     assert table["correlation"]["worst"] <= table["correlation"]["mean"] <= 1
+    assert table["stages"][ONE_SHOT]["mean"] < table["stages"][REFITTED]["mean"]
+    assert table["correlation"] == table["stages"][REFITTED] and table["distilling"] is None
     assert [layer["realised"] for layer in table["layers"]] == [1.0, 0.75]
     assert "6.00x over onnxruntime" in str(result)
 
@@ -121,3 +123,21 @@ def test_what_was_not_timed_is_said_and_breaks_nothing(result, tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert "SparseTVM, sparse was not timed: its outputs differ by &lt;2e-2&gt;" in page
     assert "sparsetvm was not timed: its outputs differ" in str(result)
+
+
+def test_a_distilled_net_is_shown_after_the_refitted_one(result, tmp_path):
+    maps = tuple(
+        replace(one, pruned={**one.pruned, DISTILLED: one.pruned[REFITTED] ** 1.1})
+        for one in result.maps
+    )
+    distilling = DistillReport(900, 598.0, 1150.0, ((0, 0.06), (900, 0.04)), None)
+    result = replace(result, maps=maps, minutes=10.0, distilling=distilling)
+
+    write_report(result, tmp_path / "report.html")
+
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/") == 10 and "distilled: 0.9" in page
+    assert "taught by the dense net for 10 minutes" in page and "--distill 10<" in page
+    assert result.to_json()["correlation"] == result.to_json()["stages"][DISTILLED]
+    assert result.to_json()["distilling"]["steps"] == 900
+    assert "distilled " in str(result) and "zeros only " in str(result)
