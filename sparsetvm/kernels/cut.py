@@ -102,7 +102,8 @@ def cycles(work: Work, cut: Cut, core: Core) -> float:
     if slice_ > core.l1:
         steps *= FROM_L2
     read = 4 * points * groups / cut.groups * work.columns * width
-    read /= L2 if points * slice_ < core.l2 else L3 if points * slice_ < SHARE else MEMORY
+    outside = L3 if points * slice_ < SHARE else MEMORY
+    read /= L2 if points * slice_ < core.l2 else outside
     transforms = TRANSFORM * points * cut.bands * -(-segment // core.lanes)
     transforms *= work.channels + groups * work.filters
     job = steps * step + read + weights / L3 + transforms

@@ -104,9 +104,9 @@ def reach(domain: Domain) -> tuple[int, int, int]:
 def winograd(shape: Winograd):
     """The unscheduled PrimFunc
 
-        u[p, c, t]    = (BT @ tile t of x[c] @ B)[p]         and BT once more, from plane to plane
+        u[p, c, t]    = (BT @ tile t of x[c] @ B)[p]
         m[g, b, p, t] = sum over k of values[r, p, g, k, b] * u[p, channel[r, g, k], t]
-        y[row[r, g, b] + tile t] = epilogue(AT @ m[g, b, :, t] @ A + bias[r, g, b])    so AT
+        y[row[r, g, b] + tile t] = epilogue(AT @ m[g, b, :, t] @ A + bias[r, g, b])
 
     x         float32 [length]              the input activation, flat (kernels/frame.py)
     values    float32 [R, points, G, K, B]  transformed filters, in the order of their use
@@ -115,6 +115,8 @@ def winograd(shape: Winograd):
     bias      float32 [R, G, B]
     residual  float32 [length]              only with 'add' in the epilogue; laid out as y
     y         float32 [length]              margins between pixels are written too
+
+    A kernel with several planes is transformed from plane to plane too, there and back.
 
     Lanes run over tiles side by side. A chunk of tiles is transformed, then multiplied and
     transformed back in R rounds of G groups, so that u and m stay in cache.
@@ -200,16 +202,14 @@ def _transform_input(shape: Winograd, x, start, u, place) -> None:
     m, points, pitch = tile.outputs, tile.points, shape.frame.pitch[-1]
     with _starts(shape) as first:
         planes = _across_planes(shape, x, start + first * m) if depth.points > 1 else None
+
+        def load(p, i, pixel):
+            if planes is None:
+                return vectors.load(x, start + i * pitch + first * m + pixel)
+            return vectors.load(planes, p, i, pixel)
+
         with T.serial(0, depth.points) as p:
-            lines = []
-            for i in range(points):
-                line, at = (
-                    (x, [start + i * pitch + first * m]) if planes is None else (planes, [p, i, 0])
-                )
-                *at, pixel = at
-                lines.append(
-                    [vectors.load(line, *at, pixel + j * shape.lanes) for j in range(m + 1)]
-                )
+            lines = [[load(p, i, j * shape.lanes) for j in range(m + 1)] for i in range(points)]
             columns = [vectors.transform(tile.BT, column) for column in zip(*lines)]
             for i, (*line, following) in enumerate(zip(*columns)):
                 pixels = vectors.apart(line)
@@ -222,19 +222,13 @@ def _transform_input(shape: Winograd, x, start, u, place) -> None:
 def _across_planes(shape: Winograd, x, start):
     """Transformed from plane to plane: what a vector of tiles sees, float32 [points, lines,
     pixels]."""
-    vectors, domain, (_, plane, pitch, _) = (
-        Vectors(shape.lanes),
-        shape.work.domain,
-        shape.frame.strides,
-    )
-    lines, across = domain.plane.points, domain.plane.outputs + 1
-    planes = T.sblock_alloc_buffer(
-        (domain.depth.points, lines, across * shape.lanes), scope="local"
-    )
+    vectors, depth, tile = Vectors(shape.lanes), shape.work.domain.depth, shape.work.domain.plane
+    lines, across, (_, plane, pitch, _) = tile.points, tile.outputs + 1, shape.frame.strides
+    planes = T.sblock_alloc_buffer((depth.points, lines, across * shape.lanes), scope="local")
     with T.grid(lines, across) as (i, j):
         first = start + i * pitch + j * shape.lanes
-        seen = [vectors.load(x, first + d * plane) for d in range(domain.depth.points)]
-        for p, value in enumerate(vectors.transform(domain.depth.BT, seen)):
+        seen = [vectors.load(x, first + d * plane) for d in range(depth.points)]
+        for p, value in enumerate(vectors.transform(depth.BT, seen)):
             store(planes, [p, i, vectors.at(j * shape.lanes)], value)
     return planes
 

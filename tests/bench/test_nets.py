@@ -21,6 +21,7 @@ KNOWN = {
     "resnet50": (8.18, 25.56),
     "mobilenet_v2": (0.60, 3.50),
     "c3d": (77.09, 78.41),
+    "r2plus1d_18": (81.04, 31.35),
     "efficientnet_lite0": (0.77, 4.65),
     "conv:256x256x3x56": (3.70, 0.59),
 }
@@ -29,6 +30,7 @@ OUTPUT = {
     "resnet50": (1, 1000),
     "mobilenet_v2": (1, 1000),
     "c3d": (1, 101),
+    "r2plus1d_18": (1, 101),
     "efficientnet_lite0": (1, 1000),
     "conv1d_net": (1, 35),
     "conv:256x256x3x56": (1, 256, 56, 56),

@@ -16,9 +16,9 @@ from sparsetvm.kernels.winograd import Winograd, reach, winograd
 from sparsetvm.passes.form import Form, forms_of
 from sparsetvm.schedules import find
 from sparsetvm.schedules.pick import Default
-from sparsetvm.sparsity import Connectivity, Dense, PatternConnectivity
+from sparsetvm.sparsity import Connectivity, Dense, PatternConnectivity, Vanilla
 from sparsetvm.targets import resolve
-from tests.kernels.layers import Case, run_cases
+from tests.kernels.layers import Case, program_of, run_cases
 
 TOLERANCE = 1e-4
 """float32 in the Winograd domain: F(4x4, 3x3) loses a digit or two."""
@@ -31,9 +31,13 @@ CASES = [
     Case((1, 4, 8, 64), 20, (3, 3), padding=1, epilogue=("bias", "hardswish")),
     Case((2, 6, 9, 11), 10, (5, 5), padding=2, epilogue=("bias", "relu")),
     Case((1, 3, 3, 3), 4, (3, 3), padding=1, epilogue=()),
+    Case((1, 6, 3, 14, 20), 10, (1, 3, 3), padding=(0, 1, 1), epilogue=("add", "relu")),
+]
+
+IN_TIME = [
     Case((1, 7, 5, 16, 16), 9, (3, 3, 3), padding=1, epilogue=("bias", "relu")),
     Case((2, 5, 4, 7, 30), 6, (3, 3, 3), padding=(1, 0, 1), epilogue=("bias", "add", "relu")),
-    Case((1, 6, 3, 14, 20), 10, (1, 3, 3), padding=(0, 1, 1), epilogue=("add", "relu")),
+    Case((1, 4, 3, 9, 9), 4, (3, 3, 3), epilogue=()),
 ]
 
 STRUCTURES = [Dense(), Connectivity(connectivity=2.0, group=4), PatternConnectivity(group=1)]
@@ -58,6 +62,33 @@ def test_a_kernel_equals_the_reference(structure, outputs, threads):
     form = in_form(structure != Dense(), outputs)
     for result in run_cases(CASES, structure, target, np.random.default_rng(0), form):
         assert result.error < TOLERANCE, result.layer
+
+
+@pytest.mark.parametrize("form", ["dense F(2x4x4)", "sparse F(4x4x4)"])
+def test_clips_are_transformed_from_plane_to_plane_too(form):
+    """Three transforms lose more than two."""
+    form, structure, rng = Form.parse(form), Vanilla(4, 2, 2.0), np.random.default_rng(0)
+    for result in run_cases(IN_TIME, structure, resolve("cpu", 2), rng, lambda layer: form):
+        assert form in forms_of(result.layer)
+        assert result.error < 3 * TOLERANCE, result.layer
+
+
+@pytest.mark.parametrize("outputs, depth", [(1, 1), (4, 1), (2, 1), (4, 2), (4, 4)])
+def test_a_form_can_be_read_back(outputs, depth):
+    for form in (Form(True, outputs, depth), Form(False, outputs, depth)):
+        assert Form.parse(str(form)) == form
+    assert str(Form(False, 4, 2)) == "dense F(2x4x4)"
+
+
+def test_only_planes_of_a_clip_are_transformed_where_the_kernel_stays_in_one():
+    cases = [
+        Case((1, 4, 5, 8, 8), 4, kernel, padding=padding)
+        for kernel, padding in (((1, 3, 3), (0, 1, 1)), ((3, 1, 1), (1, 0, 0)))
+    ]
+    _, layers = program_of(cases, Dense(), np.random.default_rng(0))
+    space, time = ([str(form) for form in forms_of(layer)] for layer in layers)
+    assert space == ["dense direct", "dense F(4x4)", "dense F(2x2)"]
+    assert time == ["dense direct"]
 
 
 def test_a_pruned_layer_may_run_dense():
