@@ -20,7 +20,8 @@ from torch.nn import functional
 
 from ..errors import ModelError, PlanError
 from ..sparsity import Dense, Plan, Structure
-from .layers import find_layers, read_weights, structures_for, write_weight
+from .layers import find_layers, structures_for, write_weight
+from .magnitude import prune
 from .refit import in_eval_mode
 
 log = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class Pretrained:
 
     def assemble(self, plan: str) -> nn.Module:
         """The net under this plan: trained blocks where it shares one, else zeros by magnitude."""
-        net = pruned_copy(self._model, self.plans[plan])
+        net = prune(self._model, self.plans[plan])
         for block, variant, trained in self._trained:
             if plan in block.variants[variant]:
                 for name, module in zip(block.modules, trained, strict=True):
@@ -145,16 +146,6 @@ def pretrain(
                 put_zeros(module, mask)
         progress(f"{len(trained)} blocks, epoch {epoch} of {epochs}: error {total:.4g}")
     return Pretrained(model, plans, trained, epochs)
-
-
-def pruned_copy(model: nn.Module, plan: Plan) -> nn.Module:
-    """A copy with the plan's zeros by magnitude, in training mode."""
-    net = deepcopy(model).train()
-    layers = find_layers(net)
-    structures = structures_for(layers, plan)
-    for name, weight in read_weights(layers).items():
-        write_weight(layers[name], weight * structures[name].mask(weight))
-    return net
 
 
 def zeros_of(module: nn.Module) -> dict[str, torch.Tensor]:

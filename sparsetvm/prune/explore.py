@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from ..sparsity import Plan
-from .blocks import LEARNING_RATE, pretrain, pruned_copy, put_zeros, zeros_of
+from .blocks import LEARNING_RATE, pretrain, put_zeros, zeros_of
+from .magnitude import prune
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ def explore(
 
     models = {plan: pretrained.assemble(plan) for plan in plans}
     assembled = tuple(train(plan, net) for plan, net in models.items())
-    alone = [train(plan, pruned_copy(model, plans[plan])) for plan in plans if compare]
+    alone = [train(plan, prune(model, plans[plan])) for plan in plans if compare]
     return Exploration(
         goal=goal,
         blocks=sum(len(block.variants) for block in pretrained.blocks),
