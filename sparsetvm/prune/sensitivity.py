@@ -14,7 +14,7 @@ from torch import nn
 
 from ..errors import ModelError
 from ..sparsity import Structure
-from .layers import find_layers, read_weights
+from .layers import find_layers, find_weights, read_weights
 from .refit import POSITIONS, Samples, check_samples, fitted, in_eval_mode
 from .statistics import input_rows, output_rows, summarise
 
@@ -35,8 +35,12 @@ def refit_errors(
     samples = check_samples(samples)
     layers = find_layers(model)
     if missing := [name for name in structures if name not in layers]:
-        raise ModelError(f"the net has no layer {missing[0]}\n  plan for the module itself")
-    weights = read_weights({name: layers[name] for name in structures})
+        raise ModelError(
+            f"samples tell nothing of {missing[0]}: no convolution or linear layer is called that\n"
+            f"  plan without samples"
+        )
+    prunable = find_weights(model)
+    weights = read_weights({name: prunable[name] for name in structures})
     generator = torch.Generator().manual_seed(seed)
     errors: dict[str, dict[Structure, float]] = {}
 
