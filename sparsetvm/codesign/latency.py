@@ -58,16 +58,8 @@ def measure_layers(
         if any(known.get(facts(layer, net[plan_name(layer)])) is None for layer in layers)
     ]
     if nets:
-        engines = {}
-        for number, net in enumerate(nets):
-            say(f"compiling net {number + 1} of {len(nets)} that measure layers")
-            pruned = prune(ir, plan_of(net))
-            engines[number] = engine_of(pruned, target, database)
-        inputs = random_inputs(engines[0].manifest)
-        profiles = profile_in_turns(engines, inputs, ROUNDS, REPEATS, say)
         found: dict[tuple, list[float]] = defaultdict(list)
-        for number, net in enumerate(nets):
-            ms = lowest_steps(profiles[number])
+        for net, ms in zip(nets, _measure(ir, nets, target, database, say), strict=True):
             for layer in layers:
                 found[facts(layer, net[plan_name(layer)])].append(ms[layer.name])
         known.add(found)
@@ -84,3 +76,20 @@ def _nets(wanted: Wanted) -> list[dict[str, Structure]]:
     """The dense net, then one for each wanted structure of the layer that has most of them."""
     columns = zip_longest(*([Dense(), *each] for each in wanted.values()), fillvalue=Dense())
     return [dict(zip(wanted, column, strict=True)) for column in columns]
+
+
+def _measure(
+    ir: LayerIR,
+    nets: Sequence[Mapping[str, Structure]],
+    target: Target,
+    database: str | Path | None,
+    say: Callable[[str], None],
+) -> list[dict[str, float]]:
+    """Milliseconds of each step of each net, its layers pruned as said, all measured in turns."""
+    engines = {}
+    for number, net in enumerate(nets):
+        say(f"compiling net {number + 1} of {len(nets)} that measure layers")
+        engines[number] = engine_of(prune(ir, plan_of(net)), target, database)
+    inputs = random_inputs(engines[0].manifest)
+    profiles = profile_in_turns(engines, inputs, ROUNDS, REPEATS, say)
+    return [lowest_steps(profiles[number]) for number in engines]

@@ -61,6 +61,7 @@ def plan_for(
     ir = model if isinstance(model, LayerIR) else export(model, example_inputs)
     offered = _offered(ir)
     device = resolve(target, threads)
+    trial = Trial(ir, goal, ENERGY if samples is None else FITTED, device, database, progress)
     measured = {
         name: [family.at(rate) for family in each for rate in family.measured]
         for name, each in offered.items()
@@ -73,7 +74,6 @@ def plan_for(
         errors = refit_errors(model, samples, measured, progress=progress)
     times = measure_layers(ir, measured, device, database, progress)
     options = {name: _options(each, times[name], errors[name]) for name, each in offered.items()}
-    trial = Trial(ir, goal, ENERGY if samples is None else FITTED, device, database, progress)
     return _search(trial, options, goal)
 
 
@@ -126,7 +126,7 @@ def _search(trial: Trial, options: Mapping[str, Options], goal: Goal) -> Design:
         for each in options.values()
     ]
     tried: dict[tuple[Structure, ...], Design] = {}
-    dense_ms, layers_ms = trial.dense_ms(options)
+    dense_ms, layers_ms = trial.dense(options)
     rest = dense_ms - layers_ms
     scale = layers_ms / sum(each[Dense()][0] for each in options.values())
     for _ in range(ROUNDS):

@@ -53,7 +53,7 @@ class Trial:
         self._dense = engine_of(ir, target, database)
         self._inputs = random_inputs(self._dense.manifest)
 
-    def dense_ms(self, names: Container[str]) -> tuple[float, float]:
+    def dense(self, names: Container[str]) -> tuple[float, float]:
         """Milliseconds of the dense net, and of these layers in it."""
         ms = self._measure({"dense": self._dense})["dense"]
         own = (layer.name for layer in self._ir.layers if plan_name(layer) in names)

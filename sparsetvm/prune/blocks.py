@@ -20,14 +20,17 @@ from torch.nn import functional
 
 from ..errors import ModelError, PlanError
 from ..sparsity import Dense, Plan, Structure
-from .layers import find_layers, find_weights, structures_for, write_weight
+from .layers import find_layers, find_weights, shared_structures_for, write_weight
 from .magnitude import prune
+from .masked import zeros_kept
 from .refit import in_eval_mode
 
 log = logging.getLogger(__name__)
 
 LEARNING_RATE = 1e-3
 """Adam's."""
+TINY = 1e-12
+"""The variance of maps that are constant."""
 
 Variant = tuple[Structure, ...]
 """One structure for each layer of a block."""
@@ -53,8 +56,9 @@ def shared_blocks(model: nn.Module, plans: Mapping[str, Plan]) -> tuple[Block, .
     """The blocks of a net that at least two of the plans, given by name, prune alike."""
     if len(plans) < 2:
         raise PlanError(f"blocks are shared by two plans or more; got {len(plans)}")
-    layers, weights = find_layers(model), find_weights(model)
-    structures = {name: structures_for(weights, plan) for name, plan in plans.items()}
+    layers = find_layers(model)
+    weights = find_weights(model)
+    structures = {name: shared_structures_for(weights, plan) for name, plan in plans.items()}
 
     def split(names: Sequence[str]) -> dict[Variant, tuple[str, ...]]:
         """The plans by what they make of these layers."""
@@ -98,7 +102,7 @@ class Pretrained:
 
     def assemble(self, plan: str) -> nn.Module:
         """The net under this plan: trained blocks where it shares one, else zeros by magnitude."""
-        net = pruned_copy(self._model, self.plans[plan])
+        net = prune(self._model, self.plans[plan])
         for block, variant, trained in self._trained:
             if plan in block.variants[variant]:
                 for name, module in zip(block.modules, trained, strict=True):
@@ -127,42 +131,24 @@ def pretrain(
     ]
     if not trained:
         return Pretrained(model, plans, (), 0)
-    masks = [zeros_of(module) for _, _, module in trained]
-    optimizer = torch.optim.Adam(
-        [p for _, _, module in trained for p in module.parameters()], learning_rate
-    )
-    for epoch in range(1, epochs + 1):
-        total = 0.0
-        for batch in batches:
-            maps = _record(model, {block for block, _, _ in trained}, batch)
-            optimizer.zero_grad()
-            for block, _, module in trained:
-                x, wanted = maps[block.modules]
-                loss = functional.mse_loss(module(x), wanted) / wanted.var().clamp(min=1e-12)
-                loss.backward()
-                total += float(loss.detach())
-            optimizer.step()
-            for (_, _, module), mask in zip(trained, masks, strict=True):
-                put_zeros(module, mask)
-        progress(f"{len(trained)} blocks, epoch {epoch} of {epochs}: error {total:.4g}")
+    blocks = dict.fromkeys(block for block, _, _ in trained)
+    every = nn.ModuleList(module for _, _, module in trained)
+    optimizer = torch.optim.Adam(every.parameters(), learning_rate)
+    with zeros_kept(every):
+        for epoch in range(1, epochs + 1):
+            losses = []
+            for batch in batches:
+                maps = _record(model, blocks, batch)
+                optimizer.zero_grad()
+                for block, _, module in trained:
+                    x, wanted = maps[block.modules]
+                    loss = functional.mse_loss(module(x), wanted) / wanted.var().clamp(min=TINY)
+                    loss.backward()
+                    losses.append(float(loss.detach()))
+                optimizer.step()
+            error = sum(losses) / max(len(losses), 1)
+            progress(f"{len(trained)} blocks, epoch {epoch} of {epochs}: error {error:.1%}")
     return Pretrained(model, plans, trained, epochs)
-
-
-def pruned_copy(model: nn.Module, plan: Plan) -> nn.Module:
-    """A copy with the plan's zeros by magnitude, in training mode."""
-    return prune(model, plan).train()
-
-
-def zeros_of(module: nn.Module) -> dict[str, torch.Tensor]:
-    """Where the weights of its layers stay."""
-    return {name: layer.weight.detach() != 0 for name, layer in find_layers(module).items()}
-
-
-@torch.no_grad()
-def put_zeros(module: nn.Module, masks: Mapping[str, torch.Tensor]) -> None:
-    """Zeros where `masks` want them, after an optimizer's step."""
-    for name, layer in find_layers(module).items():
-        layer.weight.mul_(masks[name])
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from torch import nn
 from torch.nn import functional
 
 from ..sparsity import Plan
-from .blocks import LEARNING_RATE, pretrain, pruned_copy, put_zeros, zeros_of
+from .blocks import LEARNING_RATE, pretrain
+from .magnitude import prune
+from .masked import zeros_kept
 
 log = logging.getLogger(__name__)
 
@@ -122,23 +124,22 @@ def explore(
     def train(plan: str, net: nn.Module) -> Training:
         torch.manual_seed(seed)
         start = time.perf_counter()
-        masks = zeros_of(net)
         optimizer = torch.optim.Adam(net.parameters(), learning_rate)
         accuracies = [accuracy(net.eval())]
-        while accuracies[-1] < goal and len(accuracies) <= most_epochs:
-            net.train()
-            for x, wanted in batches:
-                optimizer.zero_grad()
-                loss(net(x), wanted).backward()
-                optimizer.step()
-                put_zeros(net, masks)
-            accuracies.append(accuracy(net.eval()))
-            progress(f"{plan}, epoch {len(accuracies) - 1}: {accuracies[-1]:.1%}")
+        with zeros_kept(net):
+            while accuracies[-1] < goal and len(accuracies) <= most_epochs:
+                net.train()
+                for x, wanted in batches:
+                    optimizer.zero_grad()
+                    loss(net(x), wanted).backward()
+                    optimizer.step()
+                accuracies.append(accuracy(net.eval()))
+                progress(f"{plan}, epoch {len(accuracies) - 1}: {accuracies[-1]:.1%}")
         return Training(plan, tuple(accuracies), goal, time.perf_counter() - start)
 
     models = {plan: pretrained.assemble(plan) for plan in plans}
     assembled = tuple(train(plan, net) for plan, net in models.items())
-    alone = [train(plan, pruned_copy(model, plans[plan])) for plan in plans if compare]
+    alone = [train(plan, prune(model, plans[plan])) for plan in plans if compare]
     return Exploration(
         goal=goal,
         blocks=sum(len(block.variants) for block in pretrained.blocks),

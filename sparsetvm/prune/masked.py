@@ -1,10 +1,13 @@
 """Masks held over weights by torch's parametrization, so that every optimizer keeps the zeros."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from .layers import Weight
+from .layers import Weight, find_weights
 
 
 class Masked(nn.Module):
@@ -53,3 +56,18 @@ def release(weight: Weight) -> None:
     for module, parameter in weight.holders:
         parametrize.remove_parametrizations(module, parameter, leave_parametrized=False)
         setattr(module, parameter, getattr(module, parameter))  # recurrent layers keep a list too
+
+
+@contextmanager
+def zeros_kept(model: nn.Module) -> Iterator[None]:
+    """Zeros that the weights have now stay zeros, whatever an optimizer does meanwhile."""
+    weights = find_weights(model).values()
+    for weight in weights:
+        mask = weight.parameter.detach() != 0
+        hold(weight)
+        set_mask(weight, mask)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            release(weight)

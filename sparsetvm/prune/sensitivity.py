@@ -33,10 +33,14 @@ def refit_errors(
     One pass of the dense net over the samples; `seed` draws the positions that are looked at.
     """
     samples = check_samples(samples)
-    layers, parameters = find_layers(model), find_weights(model)
+    layers = find_layers(model)
     if missing := [name for name in structures if name not in layers]:
-        raise ModelError(f"the net has no layer {missing[0]}\n  plan for the module itself")
-    weights = read_weights({name: parameters[name] for name in structures})
+        raise ModelError(
+            f"samples tell nothing of {missing[0]}: no convolution or linear layer is called that\n"
+            f"  plan without samples"
+        )
+    prunable = find_weights(model)
+    weights = read_weights({name: prunable[name] for name in structures})
     generator = torch.Generator().manual_seed(seed)
     errors: dict[str, dict[Structure, float]] = {}
 

@@ -57,7 +57,7 @@ class Records:
 
     @property
     def stamp(self) -> str:
-        """Another one once more was tuned, when times of nets have to be measured anew."""
+        """Differs once more nets were tuned: what was measured before may be faster now."""
         known = sorted((key, sorted(layer.ms.items())) for key, layer in self._layers.items())
         return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 
