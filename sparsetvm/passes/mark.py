@@ -88,7 +88,8 @@ def layers_of(program: Imported, plan: Plan) -> tuple[tuple[Layer, ...], tuple[D
         else:
             reason = _why_dense(expr, layer_call(expr, block.bindings.get), weights)
         if reason:
-            dense_ops.append(_dense_op(var, expr, reason, block))
+            operator = recurrent.kind if recurrent else operator_name(expr)
+            dense_ops.append(_dense_op(var, expr, operator, reason, block))
     return tuple(layers), tuple(dense_ops)
 
 
@@ -164,8 +165,10 @@ def _first_shape(call: relax.Call) -> tuple[int, ...]:
     return tuple(int(n) for n in call.ty.fields[0].shape)
 
 
-def _dense_op(var: relax.Var, expr: relax.Call, reason: str, block: Block) -> DenseOp:
+def _dense_op(
+    var: relax.Var, expr: relax.Call, operator: str, reason: str, block: Block
+) -> DenseOp:
     """Named after its weight where it has one."""
-    operator = operator_name(expr).removeprefix("relax.")
     weight = next((arg for arg in expr.args if arg in block.weights), None)
-    return DenseOp(var.name if weight is None else stem(weight.name), operator, reason)
+    name = var.name if weight is None else stem(weight.name)
+    return DenseOp(name, operator.removeprefix("relax."), reason)

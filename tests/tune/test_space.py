@@ -42,7 +42,7 @@ def test_every_sample_computes_the_same_or_is_refused(name, rng):
         for sch in (drawn, drawn and space.change(drawn.trace, rng)):
             if sch is None:
                 continue
-            y = tvm.runtime.tensor(np.full(task.outputs, np.nan, np.float32))
+            y = tvm.runtime.tensor(np.full(task.outputs[0], np.nan, np.float32))
             built = tvm.compile(sch.mod, target=tvm.target.Target(dict(TARGET.tvm)))
             built["main"](*map(tvm.runtime.tensor, task.arguments), y)
             error = np.abs(y.numpy()[places] - truth).max() / np.abs(truth).max()
