@@ -79,8 +79,7 @@ def layers_of(program: Imported, plan: Plan) -> tuple[tuple[Layer, ...], tuple[D
     for var, expr in block.bindings.items():
         function = called_function(program.module, expr)
         if function is not None:
-            recurrent = recurrent_of(program.module, function)
-            layers.append(_record(expr, function, recurrent, program.arrays, plan))
+            layers.append(_record(program.module, expr, function, program.arrays, plan))
             continue
         recurrent = recurrent_call(program.module, expr)
         if recurrent is not None:
@@ -123,14 +122,15 @@ def _why_plain(recurrent: RecurrentCall, weights: set[relax.Var]) -> str | None:
 
 
 def _record(
+    module: tvm.IRModule,
     call: relax.Call,
     function: relax.Function,
-    recurrent: RecurrentCall | None,
     arrays: dict[str, np.ndarray],
     plan: Plan,
 ) -> Layer:
     name, kind = str(function.attrs[LAYER]), str(function.attrs[KIND])
     epilogue, layer = epilogue_of(function), layer_of(function)
+    recurrent = recurrent_of(module, function)
     x, weight, *rest = call.args
     array = arrays[weight.name]
     structure = plan.structure_for(name.partition("@")[0], kind, array.shape)
@@ -148,7 +148,7 @@ def _record(
         weight=weight.name,
         bias=rest[0].name if "bias" in epilogue else None,
         input_shape=shape_of(x),
-        output_shape=shape_of(call) if recurrent is None else _first_shape(call),
+        output_shape=_shape_of_result(call),
         kernel=kernel,
         stride=stride,
         padding=padding,
@@ -161,8 +161,10 @@ def _record(
     )
 
 
-def _first_shape(call: relax.Call) -> tuple[int, ...]:
-    return tuple(int(n) for n in call.ty.fields[0].shape)
+def _shape_of_result(call: relax.Call) -> tuple[int, ...]:
+    """Of the first result, where there are several."""
+    first = call.ty.fields[0] if isinstance(call.ty, relax.TupleType) else call.ty
+    return tuple(int(n) for n in first.shape)
 
 
 def _dense_op(
