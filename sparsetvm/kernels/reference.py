@@ -150,7 +150,7 @@ def recurrent(
 
 def _dense(values: np.ndarray, column: np.ndarray, filters: int, inputs: int) -> np.ndarray:
     """values [N, tiles, K, P * B], column [N, tiles, K, P] -> weights [N, filters, inputs]."""
-    N, tiles, K, units = values.shape
+    N, tiles, _, units = values.shape
     dense = np.zeros((N, tiles, units, inputs), np.float32)
     places = np.repeat(column, units // column.shape[3], axis=3)
     n, tile, _, unit = np.indices(values.shape, sparse=True)
