@@ -42,4 +42,3 @@ def recurrent(sch, pick) -> None:
     sch.vectorize(lane)
     unroll_all(sch, unrolled)
     vectorize_inner(sch, sch.decompose_reduction(block, column), keep=len(outer))
-

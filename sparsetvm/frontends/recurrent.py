@@ -33,14 +33,15 @@ def emit_sequence(
 ) -> tuple[relax.Var, ...]:
     """One direction of one layer over a sequence, as two layers that can be pruned:
 
-        projected = R.matmul(x, R.permute_dims(weight_ih)) + bias_ih       # an ordinary linear layer
+        projected = R.matmul(x, R.permute_dims(weight_ih)) + bias_ih     # an ordinary linear layer
         y, last_h, last_c? = R.call_tir(recurrence, (projected, weight_hh, bias_hh?, h, c?))
 
     `cell` is "gru" or "lstm"; x [T, N, inputs]; `state` is (h,) or (h, c), each [N, H]. Returns
-    (y [T, N, H], last_h [N, H], last_c?), what `kernels.recurrence.recurrence` says of them. A GRU's
-    reset gate acts on the product with the last state (ONNX: linear_before_reset = 1). `reverse`
-    runs from the last step to the first. Two directions are two calls whose y are concatenated on
-    the last axis; layers on top of each other take one another's y; a cell is a sequence of 1.
+    (y [T, N, H], last_h [N, H], last_c?), what `kernels.recurrence.recurrence` says of them.
+    A GRU's reset gate acts on the product with the last state (ONNX: linear_before_reset = 1).
+    `reverse` runs from the last step to the first. Two directions are two calls whose y are
+    concatenated on the last axis; layers on top of each other take one another's y; a cell is a
+    sequence of 1.
     """
     (steps, batch, _), (rows, hidden) = _shape(x), _shape(weights.weight_hh)
     assert rows == GATES[cell] * hidden, f"{cell}: weight_hh is {rows} x {hidden}"

@@ -44,7 +44,9 @@ def batch_norm(flat: Flat, channels: int, eps: float, lanes: int):
             variance = T.bind(row.sum(square) * row.share)
             factor = T.bind(scale[c] / tirx.sqrt(variance + T.float32(eps)))
             times, plus = (T.bind(row.spread(v)) for v in (factor, shift[c] - mean * factor))
-            row.write(y, c, lambda s: (row.load(x, c, s) * times + plus) * row.vectors.load(mask, s))
+            row.write(
+                y, c, lambda s: (row.load(x, c, s) * times + plus) * row.vectors.load(mask, s)
+            )
             store(means, [c], mean)
             store(variances, [c], variance)
     return function.get()
@@ -71,9 +73,7 @@ def batch_norm_gradient(flat: Flat, channels: int, eps: float, lanes: int):
             moment = T.bind(row.sum(lambda s: row.load(dy, c, s) * (row.load(x, c, s) - far)))
             factor = T.bind(scale[c] * inverse)
             tilt = moment * inverse * inverse * row.share
-            times, level, slope = (
-                T.bind(row.spread(v)) for v in (factor, total * row.share, tilt)
-            )
+            times, level, slope = (T.bind(row.spread(v)) for v in (factor, total * row.share, tilt))
 
             def gradient(s):
                 bent = level + (row.load(x, c, s) - far) * slope

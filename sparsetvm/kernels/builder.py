@@ -30,7 +30,7 @@ def store(buffer, place: Sequence, value) -> None:
 
 
 def where(is_needed: object, condition) -> AbstractContextManager:
-    """What is stored in here is stored where the condition holds, or everywhere if none is needed."""
+    """Stores in here happen where the condition holds, or everywhere if none is needed."""
     stack = ExitStack()
     if is_needed:
         stack.enter_context(T.If(condition))

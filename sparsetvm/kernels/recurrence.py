@@ -38,7 +38,7 @@ class Recurrence:
 def recurrence(shape: Recurrence):
     """A PrimFunc of (projected, weight, bias?, h, c?, y, last_h, last_c?), for R.call_tir.
 
-        gate[j] = sum over k of weight[j, k] * h[k] + bias[j]                    j of gate * H + unit
+        gate[j] = sum over k of weight[j, k] * h[k] + bias[j]                   j = gate * H + unit
         GRU   r, z = sigmoid(projected + gate)     n = tanh(projected + r * gate)
               h = (1 - z) * n + z * h
         LSTM  i, f, o = sigmoid(projected + gate)  g = tanh(projected + gate)

@@ -71,12 +71,12 @@ def recurrent(shape: Recurrent):
     h is held twice, before and after a step, so that tiles are independent within one.
     """
     steps, N, H = shape.steps, shape.batch, shape.hidden
-    G, I, U, K = GATES[shape.cell], shape.tiles, shape.units, shape.columns
+    G, U, K, tiles = GATES[shape.cell], shape.units, shape.columns, shape.tiles
     with tensor_function() as function:
         projected = tensor("projected", steps, N, G * H)
-        values = tensor("values", G, I, K, U)
-        column = tensor("column", G, I, K, shape.groups, dtype="int32")
-        bias = tensor("bias", G, I, U)
+        values = tensor("values", G, tiles, K, U)
+        column = tensor("column", G, tiles, K, shape.groups, dtype="int32")
+        bias = tensor("bias", G, tiles, U)
         first = [tensor(name, N, H) for name in ("h", "c")[: STATES[shape.cell]]]
         y = tensor("y", steps, N, H)
         last = [tensor(name, N, H) for name in ("last_h", "last_c")[: STATES[shape.cell]]]

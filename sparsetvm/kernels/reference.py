@@ -6,6 +6,8 @@ from math import prod
 import numpy as np
 
 from .gather_gemm import GatherGemm
+from .recurrent import Recurrent
+from .samples import Samples
 from .winograd import Winograd
 
 _ACTIVATIONS = {
@@ -18,20 +20,29 @@ _ACTIVATIONS = {
 
 
 def truth(
-    kernel: GatherGemm | Winograd, arguments: Sequence[np.ndarray]
+    kernel: GatherGemm | Winograd | Samples | Recurrent, arguments: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """(places in the output, the values that belong there) for a kernel's arguments, its output's
     order."""
     if isinstance(kernel, Winograd):
         return winograd(kernel, *arguments)
+    if isinstance(kernel, Samples | Recurrent):
+        y = (samples if isinstance(kernel, Samples) else recurrent)(kernel, *arguments)
+        return np.arange(y.size), y.ravel()
     return gather_gemm(kernel.epilogue, kernel.pitch, *arguments)
 
 
-def operations(kernel: GatherGemm | Winograd, arguments: Sequence[np.ndarray]) -> int:
+def operations(
+    kernel: GatherGemm | Winograd | Samples | Recurrent, arguments: Sequence[np.ndarray]
+) -> int:
     """Multiplications and additions of the gather-GEMMs that a kernel must do."""
     values = arguments[1]
     if isinstance(kernel, Winograd):
         return 2 * values.size * kernel.frame.batch * prod(kernel.tiles)
+    if isinstance(kernel, Samples):
+        return 2 * values.size * kernel.samples
+    if isinstance(kernel, Recurrent):
+        return 2 * values.size * kernel.batch * kernel.steps
     return 2 * values.size * int(np.count_nonzero(arguments[5]))
 
 
@@ -92,6 +103,59 @@ def winograd(
     places = corner[:, :1, None, None] * frame.strides[0] + pixel @ frame.strides[1:]
     places = (row[..., None, None, None, None] + places)[..., exists]
     return places, _end(kernel.epilogue, total[..., exists], places, residual)
+
+
+def samples(
+    kernel: Samples,
+    x: np.ndarray,
+    values: np.ndarray,
+    column: np.ndarray,
+    bias: np.ndarray,
+    residual: np.ndarray | None = None,
+) -> np.ndarray:
+    """y [samples, outputs] of kernels/samples.py."""
+    total = x @ _dense(values, column, kernel.outputs, kernel.inputs)[0].T
+    total = total + bias.reshape(-1)[: kernel.outputs]
+    return _end(kernel.epilogue, total, slice(None), residual)
+
+
+def recurrent(
+    kernel: Recurrent,
+    projected: np.ndarray,
+    values: np.ndarray,
+    column: np.ndarray,
+    bias: np.ndarray,
+    h: np.ndarray,
+    c: np.ndarray | None = None,
+) -> np.ndarray:
+    """y [T, N, H] of kernels/recurrent.py."""
+    H = kernel.hidden
+    weights, bias = _dense(values, column, H, H), bias.reshape(len(bias), -1)[:, :H]
+    sigmoid = _ACTIVATIONS["sigmoid"]
+    y = np.empty((kernel.steps, kernel.batch, H), np.float32)
+    for t in range(kernel.steps)[:: -1 if kernel.reverse else 1]:
+        past = [h @ weight.T + one for weight, one in zip(weights, bias, strict=True)]
+        given = np.split(projected[t], len(weights), axis=1)
+        if kernel.cell == "gru":
+            reset, move = (sigmoid(a + b) for a, b in zip(given[:2], past[:2], strict=True))
+            new = np.tanh(given[2] + reset * past[2])
+            h = new + move * (h - new)
+        else:
+            i, f, g, o = (a + b for a, b in zip(given, past, strict=True))
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+        y[t] = h
+    return y
+
+
+def _dense(values: np.ndarray, column: np.ndarray, filters: int, inputs: int) -> np.ndarray:
+    """values [N, tiles, K, P * B], column [N, tiles, K, P] -> weights [N, filters, inputs]."""
+    N, tiles, _, units = values.shape
+    dense = np.zeros((N, tiles, units, inputs), np.float32)
+    places = np.repeat(column, units // column.shape[3], axis=3)
+    n, tile, _, unit = np.indices(values.shape, sparse=True)
+    np.add.at(dense, (n, tile, unit, places), values)  # a column that fills up is there twice
+    return dense.reshape(N, -1, inputs)[:, :filters]
 
 
 def _end(

@@ -1,4 +1,4 @@
-"""The operator where a sample is one position: lanes run over filters, and activations stay plain."""
+"""The operator where a sample is one position: lanes run over filters, activations stay plain."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -67,19 +67,19 @@ def samples(shape: Samples):
     residual  float32 [samples, outputs]     only with 'add' in the epilogue
     y         float32 [samples, outputs]
     """
-    R, S, I, U, K = shape.rounds, shape.together, shape.tiles, shape.units, shape.columns
+    R, S, N, U, K = shape.rounds, shape.together, shape.tiles, shape.units, shape.columns
     activate = activation(shape.epilogue)
     with tensor_function() as function:
         x = tensor("x", shape.samples, shape.inputs)
-        values = tensor("values", 1, I, K, U)
-        column = tensor("column", 1, I, K, shape.groups, dtype="int32")
-        bias = tensor("bias", 1, I, U)
+        values = tensor("values", 1, N, K, U)
+        column = tensor("column", 1, N, K, shape.groups, dtype="int32")
+        bias = tensor("bias", 1, N, U)
         y_shape = (shape.samples, shape.outputs)
         residual = tensor("residual", *y_shape) if "add" in shape.epilogue else None
         y = tensor("y", *y_shape)
-        total = T.sblock_alloc_buffer((R, I, S, U))
+        total = T.sblock_alloc_buffer((R, N, S, U))
 
-        with T.grid(R, I, S, U, K) as loops, T.sblock("gather_gemm"):
+        with T.grid(R, N, S, U, K) as loops, T.sblock("gather_gemm"):
             T.sblock_attr({"sparsity": shape.facts})
             r, i, s, u, k = T.axis.remap("SSSSR", loops)
             with T.init():
@@ -88,7 +88,7 @@ def samples(shape: Samples):
             product = values[0, i, k, u] * x[_sample(shape, r, s), place]
             store(total, [r, i, s, u], total[r, i, s, u] + product)
 
-        with T.grid(R, I, S, U) as loops, T.sblock("epilogue"):
+        with T.grid(R, N, S, U) as loops, T.sblock("epilogue"):
             r, i, s, u = T.axis.remap("SSSS", loops)
             sample, filter = _sample(shape, r, s), i * U + u
             with where(shape.outputs % U, filter < shape.outputs):

@@ -1,7 +1,7 @@
 """Sigmoid and tanh of float32 numbers or vectors, in a dozen multiply-adds and one division.
 
-LLVM has no vector exp of its own: it calls the C library's for each lane, which takes twenty times
-as long (16 lanes: 80 ns, here 4 ns, on a Zen 5).
+LLVM has no vector exp of its own: it calls the C library's for each lane, which takes ten times as
+long (16 lanes on a Zen 5: sigmoid 27 ns, tanh 54 ns; here 3 ns each).
 """
 
 from .._tvm import T, tirx

@@ -46,8 +46,8 @@ def layer_function(name: str, layer: LayerCall, epilogue: tuple[str, ...] = ()) 
 def recurrent_function(name: str, layer: RecurrentCall) -> relax.Function:
     """A function of (x, weight, bias?, h, c?) that calls the recurrence's plain loops.
 
-        # sparsetvm.layer = "rnn.weight_hh_l0", sparsetvm.kind = "gru", sparsetvm.epilogue = ["bias"]
-        gv = R.call_tir(gru, (x, weight, bias, h), out_ty=...)
+    # sparsetvm.layer = "rnn.weight_hh_l0", sparsetvm.kind = "gru", sparsetvm.epilogue = ["bias"]
+    gv = R.call_tir(gru, (x, weight, bias, h), out_ty=...)
     """
     names = ("x", "weight", *(("bias",) if layer.bias is not None else ()), "h", "c")
     params = [relax.Var(n, arg.ty) for n, arg in zip(names, layer.args, strict=False)]

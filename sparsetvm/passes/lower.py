@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._tvm import relax
+from .._tvm import relax, tvm
 from ..frontends.imported import Imported
 from ..ir.layer import Layer
 from ..kernels import flat
 from ..kernels.frame import Flat
 from ..kernels.gather_gemm import GatherGemm, gather_gemm
 from ..kernels.margins import Margins
+from ..kernels.recurrent import Recurrent
+from ..kernels.samples import Samples
 from ..kernels.winograd import Winograd, winograd
 from ..targets.target import Target
 from . import pack
@@ -24,6 +26,8 @@ from .layer_step import layer_step
 from .layout import Layout, Value
 from .mark import layer_of_call
 from .schedule import KERNEL
+
+LayerKernel = GatherGemm | Winograd | Samples | Recurrent
 
 EVERY_PIXEL = ((0, 0, 0),)
 
@@ -36,7 +40,7 @@ class Lowered(Imported):
     forms     each layer's
     """
 
-    kernels: dict[str, GatherGemm | Winograd]
+    kernels: dict[str, LayerKernel]
     forms: Mapping[str, Form]
 
 
@@ -97,7 +101,7 @@ class _Emission:
         self._flat: dict[str, object] = {}
         self._values: dict[str, tuple[Value, tuple[int, ...]]] = {}
         self._kernels: dict[object, object] = {}
-        self._shapes: dict[str, GatherGemm | Winograd] = {}
+        self._shapes: dict[str, LayerKernel] = {}
 
     def run(self, steps: list[Step], forms: Mapping[str, Form]) -> Lowered:
         inputs = [relax.Var(var.name, var.ty) for var in self._main.inputs]
@@ -202,6 +206,7 @@ class _Emission:
         if shape not in self._kernels:
             kernel = define(shape).with_attr(KERNEL, shape.kind)
             self._kernels[shape] = self._add(kernel, shape.kind)
+            self._shapes[self._kernels[shape].name_hint] = shape
         return self._call(self._kernels[shape], args, *results)
 
     def kernel(self, name: str, function, args: list, shape: tuple[int, ...]):
@@ -210,7 +215,11 @@ class _Emission:
 
     def on_plain(self, expr):
         """`expr` of the old function on the new one's plain tensors."""
-        return substitute(expr, {var: self.plain(var.name) for var in variables(expr)})
+        expr = substitute(expr, {var: self.plain(var.name) for var in variables(expr)})
+        if not isinstance(expr, relax.Call):
+            return expr
+        args = [self._carried(a) if isinstance(a, tvm.ir.GlobalVar) else a for a in expr.args]
+        return relax.Call(expr.op, args, expr.attrs, expr.ty_args)
 
     # what steps leave behind
 
@@ -220,6 +229,13 @@ class _Emission:
 
     def set_plain(self, var, x) -> None:
         self._plain[var.name] = x
+
+    def _carried(self, function: tvm.ir.GlobalVar) -> tvm.ir.GlobalVar:
+        """A kernel that the front end wrote, in the new module."""
+        if function not in self._kernels:
+            old = self._program.module[function]
+            self._kernels[function] = self._add(old, function.name_hint)
+        return self._kernels[function]
 
     def _add(self, function, name: str):
         """A private function of the module; its builder called it "main"."""

@@ -79,8 +79,7 @@ def layers_of(program: Imported, plan: Plan) -> tuple[tuple[Layer, ...], tuple[D
     for var, expr in block.bindings.items():
         function = called_function(program.module, expr)
         if function is not None:
-            recurrent = recurrent_of(program.module, function)
-            layers.append(_record(expr, function, recurrent, program.arrays, plan))
+            layers.append(_record(program.module, expr, function, program.arrays, plan))
             continue
         recurrent = recurrent_call(program.module, expr)
         if recurrent is not None:
@@ -88,7 +87,8 @@ def layers_of(program: Imported, plan: Plan) -> tuple[tuple[Layer, ...], tuple[D
         else:
             reason = _why_dense(expr, layer_call(expr, block.bindings.get), weights)
         if reason:
-            dense_ops.append(_dense_op(var, expr, reason, block))
+            operator = recurrent.kind if recurrent else operator_name(expr)
+            dense_ops.append(_dense_op(var, expr, operator, reason, block))
     return tuple(layers), tuple(dense_ops)
 
 
@@ -122,14 +122,15 @@ def _why_plain(recurrent: RecurrentCall, weights: set[relax.Var]) -> str | None:
 
 
 def _record(
+    module: tvm.IRModule,
     call: relax.Call,
     function: relax.Function,
-    recurrent: RecurrentCall | None,
     arrays: dict[str, np.ndarray],
     plan: Plan,
 ) -> Layer:
     name, kind = str(function.attrs[LAYER]), str(function.attrs[KIND])
     epilogue, layer = epilogue_of(function), layer_of(function)
+    recurrent = recurrent_of(module, function)
     x, weight, *rest = call.args
     array = arrays[weight.name]
     structure = plan.structure_for(name.partition("@")[0], kind, array.shape)
@@ -147,7 +148,7 @@ def _record(
         weight=weight.name,
         bias=rest[0].name if "bias" in epilogue else None,
         input_shape=shape_of(x),
-        output_shape=shape_of(call) if recurrent is None else _first_shape(call),
+        output_shape=_shape_of_result(call),
         kernel=kernel,
         stride=stride,
         padding=padding,
@@ -160,12 +161,16 @@ def _record(
     )
 
 
-def _first_shape(call: relax.Call) -> tuple[int, ...]:
-    return tuple(int(n) for n in call.ty.fields[0].shape)
+def _shape_of_result(call: relax.Call) -> tuple[int, ...]:
+    """Of the first result, where there are several."""
+    first = call.ty.fields[0] if isinstance(call.ty, relax.TupleType) else call.ty
+    return tuple(int(n) for n in first.shape)
 
 
-def _dense_op(var: relax.Var, expr: relax.Call, reason: str, block: Block) -> DenseOp:
+def _dense_op(
+    var: relax.Var, expr: relax.Call, operator: str, reason: str, block: Block
+) -> DenseOp:
     """Named after its weight where it has one."""
-    operator = operator_name(expr).removeprefix("relax.")
     weight = next((arg for arg in expr.args if arg in block.weights), None)
-    return DenseOp(var.name if weight is None else stem(weight.name), operator, reason)
+    name = var.name if weight is None else stem(weight.name)
+    return DenseOp(name, operator.removeprefix("relax."), reason)

@@ -126,7 +126,7 @@ def by_filters(
 
 
 def group_by_filters(kept: np.ndarray, lanes: int) -> int:
-    """How many neighbouring filters of bool [N, filters, inputs] make a group, at the least work."""
+    """How many neighbouring filters of bool [N, filters, inputs] make a group at the least work."""
     sizes = [2**n for n in range(int(np.log2(4 * lanes)) + 1)]
     return min(sizes, key=lambda size: _loads(_in_groups(kept, size, lanes), size, lanes))
 

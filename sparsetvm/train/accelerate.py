@@ -37,8 +37,7 @@ def accelerate(model: nn.Module, plan: Plan | str | Path) -> nn.Module:
             structures[name].check(weight)
         except StructureError as err:
             raise StructureError(
-                f"{name}.weight: {err}\n"
-                f"  prune the model by this plan first: st.prune(model, plan)"
+                f"{name}.weight: {err}\n  prune the model by this plan first: st.prune(model, plan)"
             ) from err
         packings[name] = pack_layer(weight, structures[name])
     shared = Accelerator()

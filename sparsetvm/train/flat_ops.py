@@ -118,9 +118,7 @@ def _relu(source: Layout, threads: int) -> _Ops:
 @lru_cache(maxsize=None)
 def _max_pool(source: Layout, window: Window, threads: int) -> _Ops:
     x, y, lanes = source.flat, pooled(source, window).flat, target_of(threads).lanes
-    return _Ops(
-        threads, (max_pool, y, x, window, lanes), (max_pool_gradient, x, y, window, lanes)
-    )
+    return _Ops(threads, (max_pool, y, x, window, lanes), (max_pool_gradient, x, y, window, lanes))
 
 
 @lru_cache(maxsize=None)

@@ -43,12 +43,23 @@ class LayerKernels:
 
     def forward(self, x: Data, values: torch.Tensor, bias: torch.Tensor | None, y: Data) -> None:
         grouped = self._no_bias if bias is None else bias[self._filters] * self._true_filters
-        run_on(self._target, self._forward, x, values, self._offset, self._row, grouped, self._mask, y)
+        run_on(
+            self._target, self._forward, x, values, self._offset, self._row, grouped, self._mask, y
+        )
 
     def weight_gradient(self, x: Data, dy: Data) -> tuple[torch.Tensor, ...]:
         """float32 [N, G, K, B], and of the bias [filters]."""
         gradient, bias = torch.empty(self._packing.true.shape), torch.empty(self._filters.shape)
-        run_on(self._target, self._weight, x, dy, self._offset, self._row, gradient.view(-1), bias.view(-1))
+        run_on(
+            self._target,
+            self._weight,
+            x,
+            dy,
+            self._offset,
+            self._row,
+            gradient.view(-1),
+            bias.view(-1),
+        )
         return gradient, bias[self._once]
 
     def input_gradient(self, dy: Data, values: torch.Tensor, dx: Data) -> None:
@@ -56,7 +67,16 @@ class LayerKernels:
             self._input_setup()
         bundled = torch.empty(self._source.shape)
         run_on(self._target, self._bundle, values.view(-1), self._source.view(-1), bundled.view(-1))
-        run_on(self._target, self._input, dy, bundled, self._input_offset, self._place, self._input_mask, dx)
+        run_on(
+            self._target,
+            self._input,
+            dy,
+            bundled,
+            self._input_offset,
+            self._place,
+            self._input_mask,
+            dx,
+        )
 
     def _forward_setup(self):
         packing, x, y, target = self._packing, self._x, self._y, self._target
@@ -64,7 +84,9 @@ class LayerKernels:
         lanes = lanes_for(B, y.positions, y.frame.row, target.lanes, target.registers)
         kernel = GatherGemm(G, B, N, K, lanes, x.length, y.length, ("bias",))
         self._forward = compiled(_forward, kernel, y, target=target)
-        self._offset = _tensor(_in_zeros(offsets(packing.packed, self._window, x), packing.columns.swapaxes(0, 1), x))
+        self._offset = _tensor(
+            _in_zeros(offsets(packing.packed, self._window, x), packing.columns.swapaxes(0, 1), x)
+        )
         self._row = _tensor(_in_zeros(output_rows(packing.packed, y), packing.filters, y))
         self._mask = _tensor(border_mask(y, 1, lanes))
         self._filters = torch.from_numpy(packing.packed.filters).long()
@@ -96,7 +118,18 @@ class LayerKernels:
         block = max(1, min(tiles, COLUMNS * x.channels // (J * K * C)))
         frame = x.frame
         shape = InputGradient(
-            J, C, K, x.channels, frame.guard, frame.row, vectors, y.length, x.length, target.lanes, tile, block
+            J,
+            C,
+            K,
+            x.channels,
+            frame.guard,
+            frame.row,
+            vectors,
+            y.length,
+            x.length,
+            target.lanes,
+            tile,
+            block,
         )
         self._input = compiled(input_gradient, shape, target=target)
         self._source = _tensor(bundles.source.astype(np.int32))

@@ -39,7 +39,9 @@ class AcceleratedLayer(nn.Module):
     A layer that is dense by plan keeps its dense weight. State dicts hold dense weights always.
     """
 
-    def accelerate(self, name: str, structure: Structure, packing: Packing, shared: Accelerator) -> None:
+    def accelerate(
+        self, name: str, structure: Structure, packing: Packing, shared: Accelerator
+    ) -> None:
         self._name, self._structure, self._packing, self._shared = name, structure, packing, shared
         self._runs: dict[tuple, LayerRun | None] = {}
         if self._is_packed:
@@ -121,7 +123,9 @@ class AcceleratedLayer(nn.Module):
             frame = geometry.frame
         if frame.row < ALIGN:
             return None, choice(False, f"fewer than {ALIGN} positions")
-        run = LayerRun(self._packing, geometry, frame, self._shared.buffers, target_of(torch.get_num_threads()))
+        run = LayerRun(
+            self._packing, geometry, frame, self._shared.buffers, target_of(torch.get_num_threads())
+        )
         times = time_both(run, self, x)
         is_faster = times.sparse_ms < times.dense_ms
         return run if is_faster else None, choice(is_faster, str(times), times)
@@ -233,9 +237,7 @@ class FlatPool(BetweenLayers):
         window = None if source is None else self._window(x.ndim - 2)
         if window is None or not lie_side_by_side(window, source.layout.flat.size):
             return super().forward(x)
-        return FlatMaxPool.apply(
-            x, source, window, self._shared.buffers, torch.get_num_threads()
-        )
+        return FlatMaxPool.apply(x, source, window, self._shared.buffers, torch.get_num_threads())
 
     def _window(self, rank: int) -> Window | None:
         """None for what no window says."""

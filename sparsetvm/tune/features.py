@@ -12,6 +12,8 @@ from math import prod
 import numpy as np
 
 from .._tvm import s_tir, tvm
+from ..kernels.recurrent import Recurrent
+from ..kernels.samples import Samples
 from ..kernels.tile import LATENCY
 from ..kernels.winograd import Winograd
 from ..sparsity import features as structure
@@ -77,6 +79,10 @@ def gather_of(task: Task) -> Gather:
         extents = (groups, filters, points, kept)
         return Gather(offset.reshape(groups, -1), kernel.width, used, extents)
     blocks, groups, kept, filters = values.shape
+    if isinstance(kernel, Samples | Recurrent):
+        offset = columns.transpose(1, 3, 0, 2).reshape(groups * columns.shape[3], -1)
+        positions = kernel.samples if isinstance(kernel, Samples) else kernel.batch
+        return Gather(offset, positions, positions, (groups, filters, blocks, kept))
     mask, extents = rest[2], (groups, filters, blocks, kept)
     offset = columns.swapaxes(0, 1).reshape(groups, -1)
     return Gather(offset, mask.size, int(np.count_nonzero(mask)), extents)
@@ -97,7 +103,7 @@ class Features:
         gather = gather_of(task)
         self._offset = gather.offset
         self._operations = task.operations
-        moved = sum(array.nbytes for array in task.arguments) + 4 * task.outputs
+        moved = sum(array.nbytes for array in task.arguments) + 4 * sum(map(prod, task.outputs))
         self._constant = [
             structure.density(gather.offset),
             structure.run_length(gather.offset),

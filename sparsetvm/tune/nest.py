@@ -119,7 +119,7 @@ def _loads(node, buffer):
 def _value(index, known):
     """An index where its variables have the values `known`."""
     if isinstance(index, tirx.Var):
-        return known[index]
+        return known.get(index, 0)  # an outer block's variable has one value in here
     if isinstance(index, tirx.IntImm):
         return int(index)
     return _OPERATORS[type(index)](_value(index.a, known), _value(index.b, known))

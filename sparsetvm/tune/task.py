@@ -8,12 +8,10 @@ import numpy as np
 
 from .._tvm import relax, tirx, tvm
 from ..kernels import reference
-from ..kernels.gather_gemm import GatherGemm
 from ..kernels.margins import MARGINS, Margins
-from ..kernels.winograd import Winograd
 from ..passes.form import Form
 from ..passes.kernel_calls import KernelCall, kernel_calls
-from ..passes.lower import Lowered
+from ..passes.lower import LayerKernel, Lowered
 from ..passes.schedule import KERNEL
 
 SEED = 0
@@ -28,19 +26,19 @@ class Task:
     form       theirs
     module     it alone and unscheduled, as "main": the workload
     kernel     its shape
-    margins    of its output
+    margins    of its output; None: that is plain
     arguments  all but its output: a layer's packed constants, random activations
-    outputs    the length of its output
+    outputs    the shape of each of its outputs; the first is checked
     between    bytes that the net touches between two runs of it
     """
 
     layers: tuple[str, ...]
     form: Form
     module: tvm.IRModule
-    kernel: GatherGemm | Winograd
-    margins: Margins
+    kernel: LayerKernel
+    margins: Margins | None
     arguments: tuple[np.ndarray, ...]
-    outputs: int
+    outputs: tuple[tuple[int, ...], ...]
     between: int
 
     @property
@@ -63,7 +61,7 @@ def tasks_of(program: Lowered) -> tuple[Task, ...]:
     calls: dict[str, list[KernelCall]] = {}
     for call in kernel_calls(program):
         calls.setdefault(call.kernel, []).append(call)
-    results = [prod(int(n) for n in one.call.ty.shape) for each in calls.values() for one in each]
+    results = [prod(s) for each in calls.values() for one in each for s in _shapes(one.call.ty)]
     touched = sum(array.nbytes for array in program.arrays.values()) + 4 * sum(results)
     rng = np.random.default_rng(SEED)
     tasks = []
@@ -75,9 +73,9 @@ def tasks_of(program: Lowered) -> tuple[Task, ...]:
                 form=program.forms[first.owners[0]],
                 module=workload(function),
                 kernel=program.kernels[name],
-                margins=Margins.of(function),
+                margins=Margins.of(function) if MARGINS in function.attrs else None,
                 arguments=tuple(_array(a, first.constants, program.arrays, rng) for a in arguments),
-                outputs=int(first.call.ty.shape[0]),
+                outputs=_shapes(first.call.ty),
                 between=touched,
             )
             tasks.append(task)
@@ -100,4 +98,11 @@ def _array(
     """A constant as it is; numbers for an activation."""
     if argument in names:
         return arrays[names[argument]]
-    return rng.standard_normal(int(argument.ty.shape[0])).astype(np.float32)
+    (shape,) = _shapes(argument.ty)
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def _shapes(ty: relax.Type) -> tuple[tuple[int, ...], ...]:
+    """Of a tensor, or of each in a tuple."""
+    tensors = ty.fields if isinstance(ty, relax.TupleType) else [ty]
+    return tuple(tuple(int(n) for n in tensor.shape) for tensor in tensors)

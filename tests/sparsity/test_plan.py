@@ -3,7 +3,7 @@
 import pytest
 
 from sparsetvm.errors import FileError, PlanError
-from sparsetvm.sparsity import Block, Connectivity, Dense, Pattern, PatternConnectivity, Plan
+from sparsetvm.sparsity import BCR, Block, Connectivity, Dense, Pattern, PatternConnectivity, Plan
 from sparsetvm.sparsity.plan import ready_plans
 
 EXAMPLE = """
@@ -108,7 +108,19 @@ def test_to_toml_reads_as_a_person_would_write_it():
     )
 
 
-@pytest.mark.parametrize("name", ready_plans())
+RECURRENT = ("bcr10x", "bcr8x-rnn")
+"""Ready plans that are for other layers than convolutions."""
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_ready_plans_for_recurrent_nets_fit_their_weights_and_no_convolution(name):
+    plan = Plan.load(name)
+    for weight in ("rnn.weight_ih_l0", "rnn.weight_hh_l0"):
+        assert isinstance(plan.structure_for(weight, "gru", (3072, 1024)), BCR)
+    assert plan.structure_for("layer", "conv2d", CONV) == Dense()
+
+
+@pytest.mark.parametrize("name", [name for name in ready_plans() if name not in RECURRENT])
 def test_ready_plans_load_and_spare_first_depthwise_and_linear_layers(name):
     plan = Plan.load(name)
     assert plan == Plan.named(name)
@@ -194,7 +206,7 @@ def test_a_match_that_fits_no_layer_names_the_nearest():
 def test_a_plan_that_is_not_there_names_the_nearest_ready_one(tmp_path):
     with pytest.raises(PlanError, match=r"no plan file pattern8-b8 .* did you mean 'pattern8x-b8'"):
         Plan.load("pattern8-b8")
-    with pytest.raises(PlanError, match="no ready plan 'zzz'; known: bcr8x-b8, block4x1-70"):
+    with pytest.raises(PlanError, match="no ready plan 'zzz'; known: bcr10x, bcr8x-b8, bcr8x-rnn"):
         Plan.named("zzz")
     with pytest.raises(PlanError, match="cannot read plan"):
         Plan.load(tmp_path)

@@ -42,12 +42,13 @@ def test_every_sample_computes_the_same_or_is_refused(name, rng):
         for sch in (drawn, drawn and space.change(drawn.trace, rng)):
             if sch is None:
                 continue
-            y = tvm.runtime.tensor(np.full(task.outputs, np.nan, np.float32))
+            y = tvm.runtime.tensor(np.full(task.outputs[0], np.nan, np.float32))
             built = tvm.compile(sch.mod, target=tvm.target.Target(dict(TARGET.tvm)))
             built["main"](*map(tvm.runtime.tensor, task.arguments), y)
-            error = np.abs(y.numpy()[places] - truth).max() / np.abs(truth).max()
+            error = np.abs(y.numpy().ravel()[places] - truth).max() / np.abs(truth).max()
             assert error < 1e-5, sch.trace
             ran += 1
             forms.add("rfactor" in str(sch.trace))
     assert ran >= DRAWS / 2
-    assert len(forms) == (2 if "blocks of channels" in name else 1)
+    has_parts = "blocks of channels" in name or name == "lanes over filters"
+    assert len(forms) == (2 if has_parts else 1)
