@@ -64,10 +64,14 @@ def step(
     with TemporaryDirectory(prefix="sparsetvm-step-") as folder:
         task, data = Path(folder) / "task.json", Path(folder) / "inputs.npz"
         path = Path(plan)
-        task.write_text(json.dumps({"net": net, "plan": str(path.resolve() if path.is_file() else plan)}))
+        task.write_text(
+            json.dumps({"net": net, "plan": str(path.resolve() if path.is_file() else plan)})
+        )
         np.savez(data, *[x.numpy() for x in inputs])
         progress(f"one step of {net} by torch")
         expected = tuple(loss_and_gradients(pruned_net(task), inputs)())
         contenders = [Contender(name, steps[name], task, expected) for name in (OURS, DENSE)]
         outcomes = contest(contenders, data, threads, seconds, SEED, progress)
-    return StepResult(net, plan, batch, threads, seconds, machine(), outcomes[OURS], outcomes[DENSE])
+    return StepResult(
+        net, plan, batch, threads, seconds, machine(), outcomes[OURS], outcomes[DENSE]
+    )

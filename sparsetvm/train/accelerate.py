@@ -8,9 +8,11 @@ from torch import nn
 from ..errors import StructureError
 from ..prune.layers import find_layers, read_weights, structures_for
 from ..sparsity import Plan
-from .layers import BETWEEN, LAYERS, AcceleratedLayer, Accelerator
+from .between import BETWEEN
+from .layers import LAYERS, AcceleratedLayer
 from .packing import pack_layer
 from .report import AccelerateReport
+from .shared import Accelerator
 
 
 def accelerate(model: nn.Module, plan: Plan | str | Path) -> nn.Module:
@@ -38,8 +40,7 @@ def accelerate(model: nn.Module, plan: Plan | str | Path) -> nn.Module:
             structures[name].check(weight)
         except StructureError as err:
             raise StructureError(
-                f"{name}.weight: {err}\n"
-                f"  prune the model by this plan first: st.prune(model, plan)"
+                f"{name}.weight: {err}\n  prune the model by this plan first: st.prune(model, plan)"
             ) from err
         packings[name] = pack_layer(weight, structures[name])
     shared = Accelerator()

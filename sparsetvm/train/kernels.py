@@ -1,7 +1,7 @@
 """The three kernels of one layer in training, compiled for its shapes: y, dx and the weights'."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import torch
@@ -41,14 +41,37 @@ class LayerKernels:
         self._weight_setup()
         self._input = None
 
-    def forward(self, x: Data, values: torch.Tensor, bias: torch.Tensor | None, y: Data) -> None:
+    def forward(
+        self, x: Data, values: torch.Tensor, bias: torch.Tensor | None, y: Data, is_relu: bool
+    ) -> None:
         grouped = self._no_bias if bias is None else bias[self._filters] * self._true_filters
-        run_on(self._target, self._forward, x, values, self._offset, self._row, grouped, self._mask, y)
+        if is_relu not in self._forward:
+            self._forward[is_relu] = self._forward_kernel(is_relu)
+        run_on(
+            self._target,
+            self._forward[is_relu],
+            x,
+            values,
+            self._offset,
+            self._row,
+            grouped,
+            self._mask,
+            y,
+        )
 
     def weight_gradient(self, x: Data, dy: Data) -> tuple[torch.Tensor, ...]:
         """float32 [N, G, K, B], and of the bias [filters]."""
         gradient, bias = torch.empty(self._packing.true.shape), torch.empty(self._filters.shape)
-        run_on(self._target, self._weight, x, dy, self._offset, self._row, gradient.view(-1), bias.view(-1))
+        run_on(
+            self._target,
+            self._weight,
+            x,
+            dy,
+            self._offset,
+            self._row,
+            gradient.view(-1),
+            bias.view(-1),
+        )
         return gradient, bias[self._once]
 
     def input_gradient(self, dy: Data, values: torch.Tensor, dx: Data) -> None:
@@ -56,20 +79,37 @@ class LayerKernels:
             self._input_setup()
         bundled = torch.empty(self._source.shape)
         run_on(self._target, self._bundle, values.view(-1), self._source.view(-1), bundled.view(-1))
-        run_on(self._target, self._input, dy, bundled, self._input_offset, self._place, self._input_mask, dx)
+        run_on(
+            self._target,
+            self._input,
+            dy,
+            bundled,
+            self._input_offset,
+            self._place,
+            self._input_mask,
+            dx,
+        )
 
     def _forward_setup(self):
         packing, x, y, target = self._packing, self._x, self._y, self._target
-        N, G, K, B = packing.true.shape
+        B = packing.packed.group
         lanes = lanes_for(B, y.positions, y.frame.row, target.lanes, target.registers)
-        kernel = GatherGemm(G, B, N, K, lanes, x.length, y.length, ("bias",))
-        self._forward = compiled(_forward, kernel, y, target=target)
-        self._offset = _tensor(_in_zeros(offsets(packing.packed, self._window, x), packing.columns.swapaxes(0, 1), x))
+        self._forward: dict[bool, Callable] = {}
+        self._offset = _tensor(
+            _in_zeros(offsets(packing.packed, self._window, x), packing.columns.swapaxes(0, 1), x)
+        )
         self._row = _tensor(_in_zeros(output_rows(packing.packed, y), packing.filters, y))
         self._mask = _tensor(border_mask(y, 1, lanes))
         self._filters = torch.from_numpy(packing.packed.filters).long()
         self._true_filters = torch.from_numpy(packing.filters).float()
         self._no_bias = _tensor(group_bias(packing.packed, None))
+
+    def _forward_kernel(self, is_relu: bool) -> Callable:
+        x, y = self._x, self._y
+        N, G, K, B = self._packing.true.shape
+        epilogue = ("bias", "relu") if is_relu else ("bias",)
+        kernel = GatherGemm(G, B, N, K, self._mask.shape[1], x.length, y.length, epilogue)
+        return compiled(_forward, kernel, y, target=self._target)
 
     def _weight_setup(self):
         packing, x, y, target = self._packing, self._x, self._y, self._target
@@ -96,7 +136,18 @@ class LayerKernels:
         block = max(1, min(tiles, COLUMNS * x.channels // (J * K * C)))
         frame = x.frame
         shape = InputGradient(
-            J, C, K, x.channels, frame.guard, frame.row, vectors, y.length, x.length, target.lanes, tile, block
+            J,
+            C,
+            K,
+            x.channels,
+            frame.guard,
+            frame.row,
+            vectors,
+            y.length,
+            x.length,
+            target.lanes,
+            tile,
+            block,
         )
         self._input = compiled(input_gradient, shape, target=target)
         self._source = _tensor(bundles.source.astype(np.int32))
@@ -128,13 +179,13 @@ def run_on(target: Target, kernel: Callable, *tensors: torch.Tensor | Data) -> N
     kernel(*(t.detach() if isinstance(t, torch.Tensor) and t.requires_grad else t for t in tensors))
 
 
-@lru_cache(maxsize=None)
+@cache
 def target_of(threads: int) -> Target:
     """This machine's CPU."""
     return resolve("cpu", threads)
 
 
-@lru_cache(maxsize=None)
+@cache
 def compiled(write: Callable, *arguments: object, target: Target):
     """The machine code of the kernel write(*arguments); calls that agree in all of it share it."""
     module = schedule(tvm.IRModule({"main": write(*arguments)}), target, lambda function: None)

@@ -66,7 +66,9 @@ def pack_layer(weight: np.ndarray, structure: Structure) -> Packing:
         packed = structure.pack(weight)
     columns, filters = _distinct(packed.columns), _distinct(packed.filters)
     true = columns[..., None] & filters[:, None, None]
-    place = packed.filters[:, None, None] * np.int64(prod(weight.shape[1:])) + packed.columns[..., None]
+    place = (
+        packed.filters[:, None, None] * np.int64(prod(weight.shape[1:])) + packed.columns[..., None]
+    )
     true, place = (np.ascontiguousarray(a.swapaxes(0, 1)) for a in (true, place))
     return Packing(packed, columns, filters, torch.from_numpy(true), torch.from_numpy(place[true]))
 
