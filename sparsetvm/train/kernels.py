@@ -15,6 +15,7 @@ from ..kernels.tile import best_tile, lanes_for
 from ..kernels.weight_gradient import WeightGradient, weight_gradient
 from ..passes.pack import border_mask, group_bias, offsets, output_rows
 from ..passes.schedule import KERNEL, schedule
+from ..runtime.artifact import ALIGNMENT
 from ..runtime.threads import use_threads
 from ..targets import resolve
 from ..targets.target import Target
@@ -51,7 +52,7 @@ class LayerKernels:
             self._target,
             self._forward[is_relu],
             x,
-            values,
+            _aligned(values),
             self._offset,
             self._row,
             grouped,
@@ -78,7 +79,7 @@ class LayerKernels:
         if self._input is None:
             self._input_setup()
         bundled = torch.empty(self._source.shape)
-        run_on(self._target, self._bundle, values.view(-1), self._source.view(-1), bundled.view(-1))
+        run_on(self._target, self._bundle, _aligned(values).view(-1), self._source.view(-1), bundled.view(-1))
         run_on(
             self._target,
             self._input,
@@ -156,6 +157,12 @@ class LayerKernels:
         self._input_offset = _tensor(bundles.offsets(self._window, y))
         self._place = _tensor(bundles.places(x))
         self._input_mask = _tensor(border_mask(x, 1, vectors * target.lanes)[0])
+
+
+def _aligned(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor where kernels can take it: someone may have made it a part of another."""
+    is_ready = tensor.is_contiguous() and tensor.data_ptr() % ALIGNMENT == 0
+    return tensor if is_ready else tensor.clone(memory_format=torch.contiguous_format)
 
 
 def _in_zeros(places: np.ndarray, true: np.ndarray, flat: Flat) -> np.ndarray:

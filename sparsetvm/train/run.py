@@ -19,7 +19,7 @@ class LayerRun:
         self, packing: Packing, geometry: Geometry, frame: Frame, buffers: Buffers, target: Target
     ):
         filters, channels, *_ = packing.shape
-        self.geometry, self.buffers = geometry, buffers
+        self.packing, self.geometry, self.buffers = packing, geometry, buffers
         self.x = layout(frame, channels, geometry.size, geometry.rank)
         self.y = layout(frame, filters, geometry.output, geometry.rank)
         self.kernels = LayerKernels(packing, geometry.window, self.x.flat, self.y.flat, target)
