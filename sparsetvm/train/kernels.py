@@ -79,7 +79,13 @@ class LayerKernels:
         if self._input is None:
             self._input_setup()
         bundled = torch.empty(self._source.shape)
-        run_on(self._target, self._bundle, _aligned(values).view(-1), self._source.view(-1), bundled.view(-1))
+        run_on(
+            self._target,
+            self._bundle,
+            _aligned(values).view(-1),
+            self._source.view(-1),
+            bundled.view(-1),
+        )
         run_on(
             self._target,
             self._input,
