@@ -1,6 +1,6 @@
 """Flat activations as torch tensors: strided views of buffers whose margins are zero.
 
-A buffer is laid out as kernels read it (kernels/frame.py), with one channel of zeros after the last.
+A buffer is laid out as kernels read it (kernels/frame.py), with a channel of zeros after the last.
 What the user sees of it is a tensor [batch, channels, *size] whose strides skip the margins: all of
 torch works on it, and nothing that torch does to it reaches the margins.
 """

@@ -32,5 +32,7 @@ class Geometry:
 def frame_of(batch: int, pitch: Size, window: Window) -> Frame:
     """A raster of this pitch, with guards for what the window looks at."""
     steps = (pitch[1] * pitch[2], pitch[2], 1)
-    reach = max(abs(sum(s * n for s, n in zip(shift, steps))) for _, shift in window.taps)
+    reach = max(
+        abs(sum(s * n for s, n in zip(shift, steps, strict=True))) for _, shift in window.taps
+    )
     return Frame(batch, pitch, reach)

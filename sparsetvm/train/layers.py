@@ -147,14 +147,14 @@ class AcceleratedLayer(nn.Module):
             return Geometry(Window((1, 1, 1)), 0, len(x), size, size)
         kernel = (*lead, *self.kernel_size)
         dilation = (*lead, *self.dilation)
-        extent = [(k - 1) * d for k, d in zip(kernel, dilation)]
+        extent = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
         if self.padding == "same":
             before, both = tuple(e // 2 for e in extent), extent
         else:
             sides = (0,) * rank if self.padding == "valid" else self.padding
             before = (*(0 for _ in lead), *sides)
             both = [2 * b for b in before]
-        output = tuple(n + p - e for n, p, e in zip(size, both, extent))
+        output = tuple(n + p - e for n, p, e in zip(size, both, extent, strict=True))
         return Geometry(Window(kernel, (1, 1, 1), before, dilation), rank, len(x), size, output)
 
     def _save_to_state_dict(self, destination, prefix, keep_vars):

@@ -128,7 +128,7 @@ def test_state_dicts_hold_dense_weights_both_ways(pruned, x, tmp_path):
 def test_weights_that_have_no_place_are_refused(pruned):
     fast = accelerate(pruned, PLAN)
     state = fast.state_dict()
-    with pytest.raises(RuntimeError, match="body.3.weight has weights where this layer has zeros"):
+    with pytest.raises(RuntimeError, match=r"body.3.weight has weights where this layer has zeros"):
         fast.load_state_dict({**state, "body.3.weight": torch.ones(12, 8, 3, 3)})
     with pytest.raises(RuntimeError, match=r"body.3.weight is \[2\], the layer's is \[12, 8"):
         fast.load_state_dict({**state, "body.3.weight": torch.ones(2)})
