@@ -25,6 +25,7 @@ _HOME = {
     "Plan": "sparsity.plan",
     "Pruner": "prune.pruner",
     "SparseTVMError": "errors",
+    "accelerate": "train",
     "compile": "compiler",
     "distill": "prune",
     "explore": "prune.explore",

@@ -3,15 +3,16 @@
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..sparsity.plan import Plan
-from .contest import Contender, Outcome, contest
+from .contest import Contender, Outcome, contest, relative_error
 from .machine import Machine, machine
 from .nets import net as net_of
 from .nets.named import SEED, example_input
@@ -20,6 +21,10 @@ from .peers.step import DENSE, OURS, loss_and_gradients, pruned_net, steps
 log = logging.getLogger(__name__)
 
 SECONDS = 3.0
+TOLERANCE = 1e-4
+"""The largest difference of a gradient, of the largest value, where no relu is in doubt."""
+FLIPS = 5.0
+"""How many times torch's own error another float32 may have."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def step(
     progress: Callable[[str], None] = log.info,
 ) -> StepResult:
     """Time a step of the pruned net `seconds` long on our kernels and by torch alone, interleaved,
-    each in a process of its own; both must give torch's loss and gradients.
+    each in a process of its own; both must give the loss and gradients of float64.
 
     The loss is the mean square of the outputs. torch alone keeps no zeros: it updates all weights.
     """
@@ -69,9 +74,25 @@ def step(
         )
         np.savez(data, *[x.numpy() for x in inputs])
         progress(f"one step of {net} by torch")
-        expected = tuple(loss_and_gradients(pruned_net(task), inputs)())
-        contenders = [Contender(name, steps[name], task, expected) for name in (OURS, DENSE)]
+        expected, allowed = _truth(task, inputs)
+        contenders = [
+            Contender(name, replace(steps[name], tolerance=allowed), task, expected)
+            for name in (OURS, DENSE)
+        ]
         outcomes = contest(contenders, data, threads, seconds, SEED, progress)
     return StepResult(
         net, plan, batch, threads, seconds, machine(), outcomes[OURS], outcomes[DENSE]
     )
+
+
+def _truth(task: Path, inputs: list[torch.Tensor]) -> tuple[tuple[np.ndarray, ...], float]:
+    """The loss and the gradients in float64, and how far from them float32 may be.
+
+    A rounding that turns a relu off changes gradients for good; the deeper the net, the more of
+    them. torch's own float32 says how much that is.
+    """
+    model = pruned_net(task)
+    found = loss_and_gradients(model, inputs)()
+    model.zero_grad()
+    exact = loss_and_gradients(model.double(), [x.double() for x in inputs])()
+    return tuple(exact), max(TOLERANCE, FLIPS * relative_error(found, exact))

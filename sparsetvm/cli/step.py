@@ -41,8 +41,9 @@ def command(
 
 def _text(result: "StepResult") -> str:
     lines = [
-        f"a training step of {result.net}, batch {result.batch}, plan {result.plan}; "
-        f"{result.threads} threads on {result.machine.cpu}, medians (p10 to p90) of interleaved runs"
+        f"a training step of {result.net}, batch {result.batch}, plan {result.plan}",
+        f"threads {result.threads} on {result.machine.cpu}, medians (p10 to p90) of interleaved "
+        f"runs, {result.seconds} s for each",
     ]
     for name, outcome in (("sparsetvm", result.ours), ("torch, dense", result.dense)):
         time = outcome.timing

@@ -15,10 +15,10 @@ APART = 4
 """Sums side by side, so that one need not wait for another."""
 
 
-def batch_norm(flat: Flat, channels: int, eps: float, lanes: int):
+def batch_norm(flat: Flat, channels: int, eps: float, is_relu: bool, lanes: int):
     """The PrimFunc, fast as it is, over the pixels of each channel of all images,
 
-        y = (x - mean) / sqrt(variance + eps) * scale + shift
+        y = (x - mean) / sqrt(variance + eps) * scale + shift        then relu, if it follows
 
     x, y            float32 [flat.length]   flat (kernels/frame.py)
     mask            float32 [flat.frame.row]  1 where a lane is a pixel
@@ -44,15 +44,19 @@ def batch_norm(flat: Flat, channels: int, eps: float, lanes: int):
             variance = T.bind(row.sum(square) * row.share)
             factor = T.bind(scale[c] / tirx.sqrt(variance + T.float32(eps)))
             times, plus = (T.bind(row.spread(v)) for v in (factor, shift[c] - mean * factor))
-            row.write(
-                y, c, lambda s: (row.load(x, c, s) * times + plus) * row.vectors.load(mask, s)
-            )
+
+            def result(s):
+                value = row.load(x, c, s) * times + plus
+                value = tirx.max(row.zero, value) if is_relu else value
+                return value * row.vectors.load(mask, s)
+
+            row.write(y, c, result)
             store(means, [c], mean)
             store(variances, [c], variance)
     return function.get()
 
 
-def batch_norm_gradient(flat: Flat, channels: int, eps: float, lanes: int):
+def batch_norm_gradient(flat: Flat, channels: int, eps: float, is_relu: bool, lanes: int):
     """The PrimFunc, fast as it is, of the gradients dx, dscale and dshift, given dy.
 
     mean and variance are what batch_norm has written; dy is zero in the margins.
@@ -60,7 +64,8 @@ def batch_norm_gradient(flat: Flat, channels: int, eps: float, lanes: int):
     with tensor_function() as function:
         T.func_attr({"tirx.is_scheduled": True})
         x, dy = tensor("x", flat.length), tensor("dy", flat.length)
-        mask, scale = tensor("mask", flat.frame.row), tensor("scale", channels)
+        mask = tensor("mask", flat.frame.row)
+        scale, shift = tensor("scale", channels), tensor("shift", channels)
         means, variances = tensor("mean", channels), tensor("variance", channels)
         dx, dscale = tensor("dx", flat.length), tensor("dscale", channels)
         dshift = tensor("dshift", channels)
@@ -69,15 +74,23 @@ def batch_norm_gradient(flat: Flat, channels: int, eps: float, lanes: int):
         with T.sblock("root"), T.parallel(0, channels) as c:
             far = T.bind(row.spread(means[c]))
             inverse = T.bind(T.float32(1) / tirx.sqrt(variances[c] + T.float32(eps)))
-            total = T.bind(row.sum(lambda s: row.load(dy, c, s)))
-            moment = T.bind(row.sum(lambda s: row.load(dy, c, s) * (row.load(x, c, s) - far)))
             factor = T.bind(scale[c] * inverse)
+            slant, plus = (T.bind(row.spread(v)) for v in (factor, shift[c] - means[c] * factor))
+
+            def told(s):
+                given = row.load(dy, c, s)
+                if not is_relu:
+                    return given
+                return tirx.Select(row.load(x, c, s) * slant + plus <= row.zero, row.zero, given)
+
+            total = T.bind(row.sum(told))
+            moment = T.bind(row.sum(lambda s: told(s) * (row.load(x, c, s) - far)))
             tilt = moment * inverse * inverse * row.share
-            times, level, slope = (T.bind(row.spread(v)) for v in (factor, total * row.share, tilt))
+            level, slope = (T.bind(row.spread(v)) for v in (total * row.share, tilt))
 
             def gradient(s):
                 bent = level + (row.load(x, c, s) - far) * slope
-                return (row.load(dy, c, s) - bent) * times * row.vectors.load(mask, s)
+                return (told(s) - bent) * slant * row.vectors.load(mask, s)
 
             row.write(dx, c, gradient)
             store(dscale, [c], moment * inverse)
@@ -91,6 +104,7 @@ class _Row:
     def __init__(self, flat: Flat, lanes: int):
         self.vectors, self._lanes, self._frame = Vectors(lanes), lanes, flat.frame
         self._count = flat.frame.row // lanes
+        self.zero = self.spread(T.float32(0))
         self.share = T.float32(1 / (flat.frame.batch * prod(flat.size)))
 
     def spread(self, number):

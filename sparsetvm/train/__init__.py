@@ -1,4 +1,4 @@
-"""torch autograd over compiled sparse kernels: a pruned net is trained on without its zeros' work."""
+"""torch autograd over compiled sparse kernels: a pruned net trains without its zeros' work."""
 
 from .accelerate import accelerate, report, restore
 from .report import AccelerateReport, LayerChoice

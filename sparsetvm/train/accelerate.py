@@ -1,16 +1,17 @@
 """The same torch module, training on compiled sparse kernels."""
 
-from collections import Counter
 from pathlib import Path
 
 from torch import nn
 
 from ..errors import StructureError
-from ..prune.layers import find_layers, find_weights, read_weights, structures_for
+from ..prune.layers import Weight, find_weights, read_weights, shared_structures_for
 from ..sparsity import Plan
-from .layers import BETWEEN, LAYERS, AcceleratedLayer, Accelerator
+from .between import BETWEEN
+from .layers import LAYERS, AcceleratedLayer
 from .packing import pack_layer
 from .report import AccelerateReport
+from .shared import Accelerator
 
 
 def accelerate(model: nn.Module, plan: Plan | str | Path) -> nn.Module:
@@ -26,26 +27,27 @@ def accelerate(model: nn.Module, plan: Plan | str | Path) -> nn.Module:
       such, with the same zeros. `restore(model)` makes a plain torch module of it again.
     - When a layer meets an input of a new shape, our kernels and torch's dense code are timed, and
       the faster runs from then on, on as many threads as torch has. `report(model)` says which.
+    - Recurrent layers, and layers that share a weight, stay as they are.
     - Results are those of dense layers with the same zeros, to float32's accuracy. Gradients of
       gradients are not to be had.
     """
     plan = plan if isinstance(plan, Plan) else Plan.load(plan)
-    layers, weights = find_layers(model), find_weights(model)
-    structures, packings = structures_for(weights, plan), {}
-    for name, weight in read_weights({name: weights[name] for name in layers}).items():
+    weights = find_weights(model)
+    structures, shared = shared_structures_for(weights, plan), Accelerator()
+    taken = {name: weight for name, weight in weights.items() if _is_ours(weight)}
+    packings = {}
+    for name, dense in read_weights(taken).items():
         try:
-            structures[name].check(weight)
+            structures[name].check(dense)
         except StructureError as err:
             raise StructureError(
                 f"{name}.weight: {err}\n  prune the model by this plan first: st.prune(model, plan)"
             ) from err
-        packings[name] = pack_layer(weight, structures[name])
-    shared = Accelerator()
-    owners = Counter(id(p) for m in model.modules() for p in m.parameters(recurse=False))
-    for name, layer in layers.items():
-        if type(layer) in LAYERS and owners[id(layer.weight)] == 1:
-            layer.__class__ = LAYERS[type(layer)]
-            layer.accelerate(name, structures[name], packings[name], shared)
+        packings[name] = pack_layer(dense, structures[name])
+    for name, weight in taken.items():
+        ((layer, _),) = weight.holders
+        layer.__class__ = LAYERS[type(layer)]
+        layer.accelerate(name, structures[name], packings[name], shared)
     for module in model.modules():
         if type(module) in BETWEEN:
             module.__class__ = BETWEEN[type(module)]
@@ -69,3 +71,8 @@ def report(model: nn.Module) -> AccelerateReport:
     """Which layers run where, as far as they have run."""
     shared = {id(m._shared): m._shared for m in model.modules() if hasattr(m, "_shared")}
     return AccelerateReport(tuple(c for one in shared.values() for c in one.choices))
+
+
+def _is_ours(weight: Weight) -> bool:
+    """Whether it is the weight of one layer that has a class of ours."""
+    return len(weight.holders) == 1 and type(weight.holders[0][0]) in LAYERS

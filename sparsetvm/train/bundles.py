@@ -40,7 +40,7 @@ class Bundles:
         return np.where(self.filter < 0, zeros, place).astype(np.int32)
 
     def places(self, dx: Flat) -> np.ndarray:
-        """int32 [J, C]: where lane 0 of each channel lies in dx; in its row of zeros, if nowhere."""
+        """int32 [J, C]: where lane 0 of each channel lies in dx; nowhere: in its row of zeros."""
         rows = np.where(self.channel < 0, dx.channels - 1, self.channel)
         return dx.frame.start(rows).astype(np.int32)
 
@@ -82,7 +82,7 @@ def _cut(packing: Packing, alike: dict, channels: int) -> Bundles:
         for (g, positions), members in alike.items()
         for i in range(0, len(members), channels)
     ]
-    N, G, K, B = packing.true.shape
+    _, G, K, B = packing.true.shape
     J, width = len(cut), max(len(positions) for _, positions, _ in cut) * B
     source = np.zeros((J, width, channels), np.int64)
     filter, position = np.full((J, width), -1), np.zeros((J, width), int)

@@ -1,7 +1,7 @@
 """What stands between layers, on flat activations: relu, batch-norm, pooling of whole windows."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch.autograd.function import once_differentiable
@@ -13,20 +13,19 @@ from ..kernels.max_pool_gradient import max_pool_gradient
 from ..kernels.relu import relu, relu_gradient
 from ..passes.pack import border_mask
 from .flat_tensor import Buffers, FlatTensor, Layout, layout
+from .geometry import frame_of
 from .kernels import compiled, run_on, target_of
-from .run import frame_of
 
 
 class FlatRelu(torch.autograd.Function):
     """relu of an activation that lies flat; so does what comes out."""
 
     @staticmethod
-    def forward(ctx, x, source: FlatTensor, buffers: Buffers, threads: int):
+    def forward(ctx, x, source: FlatTensor, ops: "Ops", buffers: Buffers):
         y = buffers.take(source.layout)
-        ctx.ops = _relu(source.layout, threads)
-        ctx.ops.forward(source.data, y.data)
+        ops.forward(source.data, y.data)
         ctx.save_for_backward(y.view)
-        ctx.buffers = buffers
+        ctx.ops, ctx.buffers = ops, buffers
         return y.view
 
     @staticmethod
@@ -42,12 +41,11 @@ class FlatMaxPool(torch.autograd.Function):
     """max-pooling of an activation that lies flat, by windows that lie side by side."""
 
     @staticmethod
-    def forward(ctx, x, source: FlatTensor, window: Window, buffers: Buffers, threads: int):
-        y = buffers.take(pooled(source.layout, window))
-        ctx.ops = _max_pool(source.layout, window, threads)
-        ctx.ops.forward(source.data, y.data)
+    def forward(ctx, x, source: FlatTensor, dest: Layout, ops: "Ops", buffers: Buffers):
+        y = buffers.take(dest)
+        ops.forward(source.data, y.data)
         ctx.save_for_backward(x, y.view)
-        ctx.buffers = buffers
+        ctx.ops, ctx.buffers = ops, buffers
         return y.view
 
     @staticmethod
@@ -60,32 +58,32 @@ class FlatMaxPool(torch.autograd.Function):
 
 
 class FlatBatchNorm(torch.autograd.Function):
-    """Batch-norm by the statistics of the batch, which come out beside the result."""
+    """Batch-norm by the statistics of the batch, which come out beside the result; with relu, if it
+    follows."""
 
     @staticmethod
-    def forward(ctx, x, scale, shift, source: FlatTensor, eps: float, buffers: Buffers, threads):
+    def forward(ctx, x, scale, shift, source: FlatTensor, ops: "Ops", buffers: Buffers):
         y = buffers.take(source.layout)
         mean, variance = torch.empty_like(scale), torch.empty_like(scale)
-        ctx.ops = _batch_norm(source.layout, eps, threads)
-        ctx.ops.forward(source.data, ctx.ops.mask, scale, shift, y.data, mean, variance)
-        ctx.save_for_backward(x, scale, mean, variance)
+        ops.forward(source.data, ops.mask, scale, shift, y.data, mean, variance)
+        ctx.save_for_backward(x, scale, shift, mean, variance)
         ctx.mark_non_differentiable(mean, variance)
-        ctx.buffers = buffers
+        ctx.ops, ctx.buffers = ops, buffers
         return y.view, mean, variance
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy, _mean, _variance):
-        (x, scale, mean, variance), buffers = ctx.saved_tensors, ctx.buffers
+        (x, scale, *statistics), buffers = ctx.saved_tensors, ctx.buffers
         x = buffers.find(x)
         dy, dx = buffers.as_flat(dy, x.layout), buffers.take(x.layout)
         dscale, dshift = torch.empty_like(scale), torch.empty_like(scale)
-        given = (x.data, dy.data, ctx.ops.mask, scale, mean, variance)
+        given = (x.data, dy.data, ctx.ops.mask, scale, *statistics)
         ctx.ops.backward(*given, dx.data, dscale, dshift)
-        return dx.view, dscale, dshift, None, None, None, None
+        return dx.view, dscale, dshift, None, None, None
 
 
-@lru_cache(maxsize=None)
+@cache
 def pooled(source: Layout, window: Window) -> Layout:
     """Where the pooled image lies: margins as wide as they were."""
     frame, old = source.flat.frame, source.flat.size
@@ -96,7 +94,7 @@ def pooled(source: Layout, window: Window) -> Layout:
     return layout(frame_of(frame.batch, pitch, around), source.channels, size, source.rank)
 
 
-class _Ops:
+class Ops:
     """A kernel and that of its gradient, for one layout."""
 
     def __init__(self, threads: int, forward: tuple, backward: tuple):
@@ -109,21 +107,21 @@ class _Ops:
         self.forward, self.backward = ready(*forward), ready(*backward)
 
 
-@lru_cache(maxsize=None)
-def _relu(source: Layout, threads: int) -> _Ops:
+@cache
+def relu_ops(source: Layout, threads: int) -> Ops:
     length = source.flat.length
-    return _Ops(threads, (relu, length), (relu_gradient, length))
+    return Ops(threads, (relu, length), (relu_gradient, length))
 
 
-@lru_cache(maxsize=None)
-def _max_pool(source: Layout, window: Window, threads: int) -> _Ops:
+@cache
+def pool_ops(source: Layout, window: Window, threads: int) -> Ops:
     x, y, lanes = source.flat, pooled(source, window).flat, target_of(threads).lanes
-    return _Ops(threads, (max_pool, y, x, window, lanes), (max_pool_gradient, x, y, window, lanes))
+    return Ops(threads, (max_pool, y, x, window, lanes), (max_pool_gradient, x, y, window, lanes))
 
 
-@lru_cache(maxsize=None)
-def _batch_norm(source: Layout, eps: float, threads: int) -> _Ops:
-    settings = (source.flat, source.channels, eps, target_of(threads).lanes)
-    ops = _Ops(threads, (batch_norm, *settings), (batch_norm_gradient, *settings))
+@cache
+def norm_ops(source: Layout, eps: float, is_relu: bool, threads: int) -> Ops:
+    settings = (source.flat, source.channels, eps, is_relu, target_of(threads).lanes)
+    ops = Ops(threads, (batch_norm, *settings), (batch_norm_gradient, *settings))
     ops.mask = torch.tensor(border_mask(source.flat, 1, source.flat.frame.row)[0])
     return ops

@@ -1,6 +1,6 @@
 """Flat activations as torch tensors: strided views of buffers whose margins are zero.
 
-A buffer is laid out as kernels read it (kernels/frame.py), with one channel of zeros after the last.
+A buffer is laid out as kernels read it (kernels/frame.py), with a channel of zeros after the last.
 What the user sees of it is a tensor [batch, channels, *size] whose strides skip the margins: all of
 torch works on it, and nothing that torch does to it reaches the margins.
 """
@@ -8,7 +8,7 @@ torch works on it, and nothing that torch does to it reaches the margins.
 import weakref
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ class Layout:
         return self.shape[1]
 
 
-@lru_cache(maxsize=None)
+@cache
 def layout(frame: Frame, channels: int, size: Size, rank: int) -> Layout:
     """Of so many channels in this raster, and of the zeros after them."""
     image, *steps = frame.strides

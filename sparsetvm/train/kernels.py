@@ -1,7 +1,7 @@
 """The three kernels of one layer in training, compiled for its shapes: y, dx and the weights'."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from ..kernels.tile import best_tile, lanes_for
 from ..kernels.weight_gradient import WeightGradient, weight_gradient
 from ..passes.pack import border_mask, group_bias, offsets, output_rows
 from ..passes.schedule import KERNEL, schedule
+from ..runtime.artifact import ALIGNMENT
 from ..runtime.threads import use_threads
 from ..targets import resolve
 from ..targets.target import Target
@@ -41,10 +42,22 @@ class LayerKernels:
         self._weight_setup()
         self._input = None
 
-    def forward(self, x: Data, values: torch.Tensor, bias: torch.Tensor | None, y: Data) -> None:
+    def forward(
+        self, x: Data, values: torch.Tensor, bias: torch.Tensor | None, y: Data, is_relu: bool
+    ) -> None:
         grouped = self._no_bias if bias is None else bias[self._filters] * self._true_filters
+        if is_relu not in self._forward:
+            self._forward[is_relu] = self._forward_kernel(is_relu)
         run_on(
-            self._target, self._forward, x, values, self._offset, self._row, grouped, self._mask, y
+            self._target,
+            self._forward[is_relu],
+            x,
+            _aligned(values),
+            self._offset,
+            self._row,
+            grouped,
+            self._mask,
+            y,
         )
 
     def weight_gradient(self, x: Data, dy: Data) -> tuple[torch.Tensor, ...]:
@@ -66,7 +79,13 @@ class LayerKernels:
         if self._input is None:
             self._input_setup()
         bundled = torch.empty(self._source.shape)
-        run_on(self._target, self._bundle, values.view(-1), self._source.view(-1), bundled.view(-1))
+        run_on(
+            self._target,
+            self._bundle,
+            _aligned(values).view(-1),
+            self._source.view(-1),
+            bundled.view(-1),
+        )
         run_on(
             self._target,
             self._input,
@@ -80,10 +99,9 @@ class LayerKernels:
 
     def _forward_setup(self):
         packing, x, y, target = self._packing, self._x, self._y, self._target
-        N, G, K, B = packing.true.shape
+        B = packing.packed.group
         lanes = lanes_for(B, y.positions, y.frame.row, target.lanes, target.registers)
-        kernel = GatherGemm(G, B, N, K, lanes, x.length, y.length, ("bias",))
-        self._forward = compiled(_forward, kernel, y, target=target)
+        self._forward: dict[bool, Callable] = {}
         self._offset = _tensor(
             _in_zeros(offsets(packing.packed, self._window, x), packing.columns.swapaxes(0, 1), x)
         )
@@ -92,6 +110,13 @@ class LayerKernels:
         self._filters = torch.from_numpy(packing.packed.filters).long()
         self._true_filters = torch.from_numpy(packing.filters).float()
         self._no_bias = _tensor(group_bias(packing.packed, None))
+
+    def _forward_kernel(self, is_relu: bool) -> Callable:
+        x, y = self._x, self._y
+        N, G, K, B = self._packing.true.shape
+        epilogue = ("bias", "relu") if is_relu else ("bias",)
+        kernel = GatherGemm(G, B, N, K, self._mask.shape[1], x.length, y.length, epilogue)
+        return compiled(_forward, kernel, y, target=self._target)
 
     def _weight_setup(self):
         packing, x, y, target = self._packing, self._x, self._y, self._target
@@ -140,6 +165,12 @@ class LayerKernels:
         self._input_mask = _tensor(border_mask(x, 1, vectors * target.lanes)[0])
 
 
+def _aligned(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor where kernels can take it: someone may have made it a part of another."""
+    is_ready = tensor.is_contiguous() and tensor.data_ptr() % ALIGNMENT == 0
+    return tensor if is_ready else tensor.clone(memory_format=torch.contiguous_format)
+
+
 def _in_zeros(places: np.ndarray, true: np.ndarray, flat: Flat) -> np.ndarray:
     """Places that only fill up lie in the row of zeros."""
     return np.where(true, places, flat.frame.start(flat.channels - 1)).astype(np.int32)
@@ -161,13 +192,13 @@ def run_on(target: Target, kernel: Callable, *tensors: torch.Tensor | Data) -> N
     kernel(*(t.detach() if isinstance(t, torch.Tensor) and t.requires_grad else t for t in tensors))
 
 
-@lru_cache(maxsize=None)
+@cache
 def target_of(threads: int) -> Target:
     """This machine's CPU."""
     return resolve("cpu", threads)
 
 
-@lru_cache(maxsize=None)
+@cache
 def compiled(write: Callable, *arguments: object, target: Target):
     """The machine code of the kernel write(*arguments); calls that agree in all of it share it."""
     module = schedule(tvm.IRModule({"main": write(*arguments)}), target, lambda function: None)

@@ -1,36 +1,23 @@
 """Accelerated layers: torch's own classes, whose forward and gradients may run on our kernels."""
 
 import logging
-from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from ..kernels.frame import ALIGN, Window
-from ..kernels.max_pool_gradient import lie_side_by_side
-from ..prune.layers import kind_of
 from ..sparsity import Dense, Structure
-from .flat_ops import FlatBatchNorm, FlatMaxPool, FlatRelu
-from .flat_tensor import Buffers, FlatTensor
+from .flat_ops import relu_ops
+from .geometry import Geometry
 from .kernels import target_of
 from .measure import Times, time_both
 from .packing import Packing
 from .report import LayerChoice
-from .run import Geometry, LayerRun
+from .run import LayerRun
+from .shared import Accelerator
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Accelerator:
-    """What the accelerated layers of one model share."""
-
-    buffers: Buffers = field(default_factory=Buffers)
-    choices: list[LayerChoice] = field(default_factory=list)
-
-    def __deepcopy__(self, memo: dict) -> "Accelerator":
-        return Accelerator()
 
 
 class AcceleratedLayer(nn.Module):
@@ -70,13 +57,17 @@ class AcceleratedLayer(nn.Module):
         """[N, G, K, B]"""
         return self.weight if self._is_packed else self._packing.values(self.weight)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, is_relu: bool = False) -> torch.Tensor:
+        """With relu, if it follows."""
         if self.plain_rank == 0 and x.ndim != 2:
-            return self.forward(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], -1)
+            rows = self.forward(x.reshape(-1, x.shape[-1]), is_relu)
+            return rows.reshape(*x.shape[:-1], -1)
         run = self._run(x)
         if run is None:
-            return self.dense_forward(x, self.dense_weight)
-        return run(x, self.values, self.bias)
+            y = self.dense_forward(x, self.dense_weight)
+            return F.relu(y) if is_relu else y
+        relu = relu_ops(run.y, torch.get_num_threads()) if is_relu else None
+        return run(x, self.values, self.bias, relu)
 
     def dense_forward(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """torch's own."""
@@ -156,14 +147,14 @@ class AcceleratedLayer(nn.Module):
             return Geometry(Window((1, 1, 1)), 0, len(x), size, size)
         kernel = (*lead, *self.kernel_size)
         dilation = (*lead, *self.dilation)
-        extent = [(k - 1) * d for k, d in zip(kernel, dilation)]
+        extent = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
         if self.padding == "same":
             before, both = tuple(e // 2 for e in extent), extent
         else:
             sides = (0,) * rank if self.padding == "valid" else self.padding
             before = (*(0 for _ in lead), *sides)
             both = [2 * b for b in before]
-        output = tuple(n + p - e for n, p, e in zip(size, both, extent))
+        output = tuple(n + p - e for n, p, e in zip(size, both, extent, strict=True))
         return Geometry(Window(kernel, (1, 1, 1), before, dilation), rank, len(x), size, output)
 
     def _save_to_state_dict(self, destination, prefix, keep_vars):
@@ -213,104 +204,9 @@ class AcceleratedLinear(AcceleratedLayer, nn.Linear):
     pass
 
 
-class BetweenLayers(nn.Module):
-    """What leaves a flat activation flat; torch's own code runs for others."""
-
-    _shared: Accelerator
-
-    def _flat(self, x: torch.Tensor) -> FlatTensor | None:
-        on_cpu = x.device.type == "cpu" and x.dtype == torch.float32
-        return self._shared.buffers.find(x) if on_cpu else None
-
-
-class FlatReLU(BetweenLayers, nn.ReLU):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        source = self._flat(x)
-        if source is None:
-            return super().forward(x)
-        return FlatRelu.apply(x, source, self._shared.buffers, torch.get_num_threads())
-
-
-class FlatPool(BetweenLayers):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        source = self._flat(x)
-        window = None if source is None else self._window(x.ndim - 2)
-        if window is None or not lie_side_by_side(window, source.layout.flat.size):
-            return super().forward(x)
-        return FlatMaxPool.apply(x, source, window, self._shared.buffers, torch.get_num_threads())
-
-    def _window(self, rank: int) -> Window | None:
-        """None for what no window says."""
-        if self.return_indices or self.ceil_mode or rank < 1:
-            return None
-
-        def of(setting, lead: int) -> tuple[int, int, int]:
-            each = setting if isinstance(setting, tuple) else (setting,) * rank
-            return (*(lead,) * (3 - rank), *each)
-
-        kernel, stride = of(self.kernel_size, 1), of(self.stride, 1)
-        return Window(kernel, stride, of(self.padding, 0), of(self.dilation, 1))
-
-
-class FlatMaxPool1d(FlatPool, nn.MaxPool1d):
-    pass
-
-
-class FlatMaxPool2d(FlatPool, nn.MaxPool2d):
-    pass
-
-
-class FlatMaxPool3d(FlatPool, nn.MaxPool3d):
-    pass
-
-
-class FlatNorm(BetweenLayers):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        source = self._flat(x)
-        if source is None or not self.training or not self.affine or self.momentum is None:
-            return super().forward(x)
-        y, mean, variance = FlatBatchNorm.apply(
-            x,
-            self.weight,
-            self.bias,
-            source,
-            self.eps,
-            self._shared.buffers,
-            torch.get_num_threads(),
-        )
-        if self.track_running_stats:
-            count = x.numel() // len(mean)
-            with torch.no_grad():
-                self.num_batches_tracked.add_(1)
-                self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
-        return y
-
-
-class FlatBatchNorm1d(FlatNorm, nn.BatchNorm1d):
-    pass
-
-
-class FlatBatchNorm2d(FlatNorm, nn.BatchNorm2d):
-    pass
-
-
-class FlatBatchNorm3d(FlatNorm, nn.BatchNorm3d):
-    pass
-
-
 LAYERS = {
     nn.Conv1d: AcceleratedConv1d,
     nn.Conv2d: AcceleratedConv2d,
     nn.Conv3d: AcceleratedConv3d,
     nn.Linear: AcceleratedLinear,
-}
-BETWEEN = {
-    nn.ReLU: FlatReLU,
-    nn.BatchNorm1d: FlatBatchNorm1d,
-    nn.BatchNorm2d: FlatBatchNorm2d,
-    nn.BatchNorm3d: FlatBatchNorm3d,
-    nn.MaxPool1d: FlatMaxPool1d,
-    nn.MaxPool2d: FlatMaxPool2d,
-    nn.MaxPool3d: FlatMaxPool3d,
 }

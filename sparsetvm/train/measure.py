@@ -29,6 +29,11 @@ class Times:
 
 def time_both(run: LayerRun, layer: nn.Module, x: torch.Tensor) -> Times:
     """One after the other, on x as it lies; the output's gradient lies as each would leave it."""
+    with torch.inference_mode(False):
+        return _time_both(run, layer, x.clone() if x.is_inference() else x)
+
+
+def _time_both(run: LayerRun, layer: nn.Module, x: torch.Tensor) -> Times:
     x = x.detach().requires_grad_(x.requires_grad)
     values = layer.values.detach().requires_grad_()
     weight = layer.dense_weight.detach().requires_grad_()

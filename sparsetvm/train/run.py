@@ -1,50 +1,15 @@
 """One accelerated layer on inputs of one shape: flat tensors in and out, under autograd."""
 
-from dataclasses import dataclass
-
 import torch
 from torch.autograd.function import once_differentiable
 
-from ..kernels.frame import Frame, Window
+from ..kernels.frame import Frame
 from ..targets.target import Target
-from .flat_tensor import Buffers, Size, layout
+from .flat_ops import Ops
+from .flat_tensor import Buffers, layout
+from .geometry import Geometry
 from .kernels import LayerKernels
 from .packing import Packing
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """What a layer does to images of one size; every layer is seen as three-dimensional."""
-
-    window: Window
-    rank: int
-    """Spatial axes of the layer itself; 0: linear."""
-    batch: int
-    size: Size
-    output: Size
-
-    @property
-    def reach(self) -> int:
-        """Elements that a kernel position looks back or ahead, in the least frame."""
-        return self.frame.reach
-
-    @property
-    def frame(self) -> Frame:
-        """The least raster in which no margin is too small."""
-        return frame_of(self.batch, self.window.pitch(self.size, self.output), self.window)
-
-    def suits(self, frame: Frame) -> bool:
-        """Whether `frame` has the margins that this layer needs."""
-        needed = frame_of(self.batch, frame.pitch, self.window)
-        wide = all(a >= b for a, b in zip(frame.pitch, self.frame.pitch, strict=True))
-        return wide and frame.batch == self.batch and frame.reach >= needed.reach
-
-
-def frame_of(batch: int, pitch: Size, window: Window) -> Frame:
-    """A raster of this pitch, with guards for what the window looks at."""
-    steps = (pitch[1] * pitch[2], pitch[2], 1)
-    reach = max(abs(sum(s * n for s, n in zip(shift, steps))) for _, shift in window.taps)
-    return Frame(batch, pitch, reach)
 
 
 class LayerRun:
@@ -54,35 +19,45 @@ class LayerRun:
         self, packing: Packing, geometry: Geometry, frame: Frame, buffers: Buffers, target: Target
     ):
         filters, channels, *_ = packing.shape
-        self.geometry, self.buffers = geometry, buffers
+        self.packing, self.geometry, self.buffers = packing, geometry, buffers
         self.x = layout(frame, channels, geometry.size, geometry.rank)
         self.y = layout(frame, filters, geometry.output, geometry.rank)
         self.kernels = LayerKernels(packing, geometry.window, self.x.flat, self.y.flat, target)
 
-    def __call__(self, x: torch.Tensor, values: torch.Tensor, bias: torch.Tensor | None):
-        return _Layer.apply(x, values, bias, self)
+    def __call__(
+        self,
+        x: torch.Tensor,
+        values: torch.Tensor,
+        bias: torch.Tensor | None,
+        relu: Ops | None = None,
+    ) -> torch.Tensor:
+        """With relu, if its kernels are given."""
+        return _Layer.apply(x, values, bias, self, relu)
 
 
 class _Layer(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, values, bias, run: LayerRun):
+    def forward(ctx, x, values, bias, run: LayerRun, relu: Ops | None):
         source, y = run.buffers.as_flat(x, run.x), run.buffers.take(run.y)
-        run.kernels.forward(source.data, values, bias, y.data)
+        run.kernels.forward(source.data, values, bias, y.data, relu is not None)
         # x itself where it lies flat: what torch knows, it guards against changes in place
-        ctx.save_for_backward(source.view, values)
-        ctx.run = run
+        ctx.save_for_backward(source.view, values, None if relu is None else y.view)
+        ctx.run, ctx.relu = run, relu
         return y.view
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy):
-        (x, values), run = ctx.saved_tensors, ctx.run
-        needs_x, needs_values, needs_bias, _ = ctx.needs_input_grad
+        (x, values, y), run = ctx.saved_tensors, ctx.run
+        needs_x, needs_values, needs_bias, *_ = ctx.needs_input_grad
         dy, dx, dvalues, dbias = run.buffers.as_flat(dy, run.y), None, None, None
+        if y is not None:
+            given, dy = dy, run.buffers.take(run.y)
+            ctx.relu.backward(given.data, run.buffers.find(y).data, dy.data)
         if needs_x:
             told = run.buffers.take(run.x)
             run.kernels.input_gradient(dy.data, values, told.data)
             dx = told.view
         if needs_values or needs_bias:
             dvalues, dbias = run.kernels.weight_gradient(run.buffers.find(x).data, dy.data)
-        return dx, dvalues, dbias if needs_bias else None, None
+        return dx, dvalues, dbias if needs_bias else None, None, None

@@ -1,4 +1,4 @@
-"""A training step by torch, its pruned layers on our kernels or dense: forward, backward, update."""
+"""A training step by torch, its pruned layers on our kernels or dense: forward, backward, Adam."""
 
 import json
 from collections.abc import Callable
