@@ -13,7 +13,7 @@ from sparsetvm import __version__
 from sparsetvm.cli.app import app
 
 VERBS = [command.name for command in app.registered_commands]
-TAKES_LONG = {"demo", "bench", "ablate"}
+TAKES_LONG = {"demo", "bench", "ablate", "depth"}
 """Their examples run in the tests of the demo, the bench and the ablation."""
 
 
