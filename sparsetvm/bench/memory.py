@@ -2,8 +2,8 @@
 
     python -m sparsetvm.bench.memory net.stvm  ->  {"peak": 1458176, "weights": ..., "arena": ...}
 
-bytes: by how much loading the net and three runs raise the process at most, once another engine has
-run in it; the packed weights; the arena that activations share.
+bytes: what the process holds at most during three runs beyond what it held before the net was
+loaded, code and manifest included; the packed weights; the arena that activations share.
 """
 
 import ctypes
@@ -54,10 +54,11 @@ def memory_of(artifact: Artifact, path: Path) -> Memory | None:
 
 def _measure(path: str) -> Memory:
     for _ in range(2):  # the first brings in all that any engine needs
-        RESET.write_text("5")  # the peak begins anew
         before = _status("VmRSS")
         engine = Engine(Artifact.load(path))
         inputs = random_inputs(engine.manifest)
+        _give_back()
+        RESET.write_text("5")  # the peak begins anew
         for _ in range(3):
             engine(inputs)
         peak = _status("VmHWM") - before
