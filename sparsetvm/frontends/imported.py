@@ -131,8 +131,10 @@ def _name_weights(
 ) -> tuple[tvm.IRModule, dict[str, np.ndarray]]:
     main = module["main"]
     arrays: dict[str, np.ndarray] = {}
-    for name, array in weights.items():  # an input may be called as a weight is
-        arrays[unique_name(name, {*inputs, *arrays})] = array
+    taken = set(inputs)  # an input may be called as a weight is
+    for name, array in weights.items():
+        arrays[name := unique_name(name, taken)] = array
+        taken.add(name)
     old = main.params[len(inputs) :]
     renamed = {var: relax.Var(name, var.ty) for var, name in zip(old, arrays, strict=True)}
     rename = _Rename(renamed, names, {*inputs, *arrays})

@@ -149,11 +149,14 @@ def _dotted_names(graph: onnx.GraphProto) -> dict[str, str]:
     """
     initializers = {tensor.name for tensor in graph.initializer}
     names = {name: name for name in initializers if not name.startswith(("/", "onnx::"))}
+    taken = set(names)
     for node in graph.node:
         scope = _scope(node.name)
         for name, role in zip(node.input[1:], ROLES.get(node.op_type, ()), strict=False):
             if scope and name in initializers and not names.get(name, "").endswith(f".{role}"):
-                names[name] = unique_name(f"{scope}.{role}", set(names.values()))
+                taken.discard(names.get(name, ""))
+                names[name] = unique_name(f"{scope}.{role}", taken)
+                taken.add(names[name])
     return names
 
 

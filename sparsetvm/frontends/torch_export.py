@@ -1,5 +1,6 @@
 """From torch: torch.export traces a module, Relax imports the graph, weights keep their names."""
 
+import operator
 import re
 import warnings
 from typing import Any
@@ -26,6 +27,24 @@ KEPT_WHOLE = (
 )
 """Operators that Relax imports better as they are; all others are decomposed first."""
 
+BATCH_NORM = torch.ops.aten.batch_norm.default
+
+SIMPLE = {
+    BATCH_NORM,
+    operator.getitem,
+    torch.ops.aten.adaptive_avg_pool2d.default,
+    torch.ops.aten.add.Tensor,
+    torch.ops.aten.conv1d.default,
+    torch.ops.aten.conv2d.default,
+    torch.ops.aten.conv3d.default,
+    torch.ops.aten.flatten.using_ints,
+    torch.ops.aten.linear.default,
+    torch.ops.aten.max_pool2d.default,
+    torch.ops.aten.relu.default,
+}
+"""What torch decomposes, if at all, into one operator. It takes the square of a net's depth for
+that, minutes for 600 layers, so a net of these alone is spared it."""
+
 
 def from_torch(module: torch.nn.Module | ExportedProgram, example_inputs: Any = None) -> Imported:
     """Import a module as it computes in eval mode, for inputs of the example's shapes.
@@ -35,9 +54,15 @@ def from_torch(module: torch.nn.Module | ExportedProgram, example_inputs: Any = 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch and TVM deprecate parts of themselves here
         if isinstance(module, ExportedProgram):
-            return _from_program(module, "torch ExportedProgram")
-        source = f"torch {type(module).__name__}"
-        return _from_program(_export(module, example_inputs, source), source)
+            source, program = "torch ExportedProgram", module
+            is_simple = False  # the graph is the user's own
+        else:
+            source = f"torch {type(module).__name__}"
+            program = _export(module, example_inputs, source)
+            is_simple = _is_simple(program)
+        _check_dtypes(program, source)
+        program = _split_batch_norms(program) if is_simple else _decompose(program)
+        return _from_program(program, source)
 
 
 def _export(module: torch.nn.Module, example_inputs: Any, source: str) -> ExportedProgram:
@@ -60,11 +85,6 @@ def _export(module: torch.nn.Module, example_inputs: Any, source: str) -> Export
 
 
 def _from_program(program: ExportedProgram, source: str) -> Imported:
-    _check_dtypes(program, source)
-    decompositions = torch.export.default_decompositions()
-    for operator in KEPT_WHOLE:
-        decompositions.pop(operator, None)
-    program = program.run_decompositions(decompositions)
     _call_buffers_parameters(program)
     try:
         module = from_exported_program(
@@ -85,8 +105,38 @@ def _from_program(program: ExportedProgram, source: str) -> Imported:
     inputs = tuple(params[: len(params) - len(values["main"])])
     weights: dict[str, np.ndarray] = {}
     for param, value in zip(params[len(inputs) :], values["main"], strict=True):
-        weights[unique_name(_plain(targets[param]), set(weights))] = value.numpy()
+        weights[unique_name(_plain(targets[param]), weights)] = value.numpy()
     return imported(module, inputs, weights, lambda const: None, source)
+
+
+def _decompose(program: ExportedProgram) -> ExportedProgram:
+    decompositions = torch.export.default_decompositions()
+    for whole in KEPT_WHOLE:
+        decompositions.pop(whole, None)
+    return program.run_decompositions(decompositions)
+
+
+def _is_simple(program: ExportedProgram) -> bool:
+    calls = [node for node in program.graph.nodes if node.op == "call_function"]
+    is_training = any(node.args[5] for node in calls if node.target is BATCH_NORM)
+    return not is_training and {node.target for node in calls} <= SIMPLE
+
+
+def _split_batch_norms(program: ExportedProgram) -> ExportedProgram:
+    """batch_norm(x, ..., training=False)  ->  _native_batch_norm_legit_no_training(x, ...)[0]"""
+    graph = program.graph
+    for node in [node for node in graph.nodes if node.target is BATCH_NORM]:
+        *operands, _training, momentum, epsilon, _cudnn = node.args
+        with graph.inserting_before(node):
+            whole = graph.call_function(
+                torch.ops.aten._native_batch_norm_legit_no_training.default,
+                (*operands, momentum, epsilon),
+            )
+            first = graph.call_function(operator.getitem, (whole, 0))
+        whole.meta, first.meta = {**node.meta, "val": (node.meta["val"],)}, node.meta
+        node.replace_all_uses_with(first)
+        graph.erase_node(node)
+    return program
 
 
 def _check_dtypes(program: ExportedProgram, source: str) -> None:

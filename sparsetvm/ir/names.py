@@ -1,7 +1,9 @@
 """What arrays are called when two of them would have one name."""
 
+from collections.abc import Container
 
-def unique_name(name: str, taken: set[str]) -> str:
+
+def unique_name(name: str, taken: Container[str]) -> str:
     """`name` if it is free, else numbered where plans do not look: conv.weight -> conv@2.weight."""
     stem, dot, role = name.rpartition(".")
     free, n = name, 1

@@ -44,7 +44,8 @@ def find_activation(block: Block, x: relax.Var) -> Found | None:
     """
     values = {x: _POINTS}
     found = None
-    for var in _after(block, x):
+    for i in range(block.place[x] + 1, len(block.order)):
+        var = block.order[i]
         expr = block.bindings[var]
         if not any(read in values for read in variables(expr)):
             continue
@@ -56,11 +57,6 @@ def find_activation(block: Block, x: relax.Var) -> Found | None:
             name = _name_of(values[var])
             found = Found(name, (*inner[1:], var)) if name else found
     return found
-
-
-def _after(block: Block, x: relax.Var) -> list[relax.Var]:
-    order = list(block.bindings)
-    return order[order.index(x) + 1 :]
 
 
 def _continues(expr: relax.Expr, x: relax.Var, values: dict[relax.Var, np.ndarray]) -> bool:

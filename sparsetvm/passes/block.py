@@ -30,6 +30,21 @@ class Block:
         return cls(tuple(main.params[:count]), tuple(main.params[count:]), bindings, main.body.body)
 
     @cached_property
+    def order(self) -> tuple[relax.Var, ...]:
+        """The bound variables in order."""
+        return tuple(self.bindings)
+
+    @cached_property
+    def place(self) -> dict[relax.Var, int]:
+        """Where each bound variable stands in that order."""
+        return {var: i for i, var in enumerate(self.order)}
+
+    @cached_property
+    def is_weight(self) -> Callable[[relax.Expr], bool]:
+        """Whether a variable is one of `weights`; by a set, for comparing variables is slow."""
+        return frozenset(self.weights).__contains__
+
+    @cached_property
     def readers(self) -> dict[relax.Var, list[relax.Var | None]]:
         """Once for each reading: the variable bound to what reads it; None for main's result."""
         readers: dict[relax.Var, list[relax.Var | None]] = {}

@@ -100,13 +100,10 @@ def _bias(block: Block, summand: relax.Var | None, layer: LayerCall) -> relax.Va
     expr = block.bindings.get(summand)
     vector = expr.args[0] if operator_name(expr) == "relax.reshape" else summand
     filters = shape_of(layer.weight)[0]
-    return vector if vector in block.weights and shape_of(vector) == (filters,) else None
+    return vector if block.is_weight(vector) and shape_of(vector) == (filters,) else None
 
 
 def _is_residual(block: Block, summand: relax.Var, result: relax.Var) -> bool:
     """An activation of the layer's shape that is there before the layer runs."""
-    order = list(block.bindings)
-    is_ready = summand in block.inputs or (
-        summand in block.bindings and order.index(summand) < order.index(result)
-    )
-    return is_ready and shape_of(summand) == shape_of(result)
+    is_ready = block.place.get(summand, len(block.order)) < block.place[result]
+    return (is_ready or summand in block.inputs) and shape_of(summand) == shape_of(result)

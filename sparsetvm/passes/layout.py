@@ -62,8 +62,8 @@ class _Demand:
 
     pitch: Size = (1, 1, 1)
     extent: Size = (1, 1, 1)
-    shifts: tuple[Size, ...] = ()
-    touched: tuple[Size, ...] = ()
+    shifts: frozenset[Size] = frozenset()
+    touched: frozenset[Size] = frozenset()
     blocks: bool = False
     rows: bool = False
 
@@ -71,8 +71,8 @@ class _Demand:
         return _Demand(
             _larger(self.pitch, other.pitch),
             _larger(self.extent, other.extent),
-            self.shifts + other.shifts,
-            self.touched + other.touched,
+            self.shifts | other.shifts,
+            self.touched | other.touched,
             self.blocks or other.blocks,
             self.rows or other.rows,
         )
@@ -104,13 +104,13 @@ class Layout:
     def read(self, value: Value, window: Window, size: Size, output: Size) -> None:
         """A layer reads `value`, the phases of images of `size`, through `window`: widen the
         margins."""
-        shifts = tuple(shift for _, shift in window.taps)
+        shifts = frozenset(shift for _, shift in window.taps)
         pitch, extent = window.pitch(size, output), _larger(window.phase_size(size), output)
         self._ask(value, _Demand(pitch=pitch, extent=extent, shifts=shifts))
 
     def touch(self, value: Value, reach: Size) -> None:
         """A kernel that checks its bounds may still touch memory this far outside an image."""
-        self._ask(value, _Demand(touched=(reach,)))
+        self._ask(value, _Demand(touched=frozenset({reach})))
 
     def prefer_blocks(self, value: Value) -> None:
         """A kernel on `value` spends its time on loads that straddle two cache lines."""
@@ -146,7 +146,7 @@ def _rows(batch: int, demand: _Demand) -> Frame:
     strides = (pitch[1] * pitch[2], pitch[2], 1)
     reaches = [
         abs(sum(step * stride for step, stride in zip(shift, strides)))
-        for shift in demand.shifts + demand.touched
+        for shift in demand.shifts | demand.touched
     ]
     return Frame(batch, pitch, max(reaches, default=0))
 

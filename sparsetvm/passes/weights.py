@@ -35,7 +35,7 @@ def name_apart(
         equal = (other for other in others if np.array_equal(arrays[other.name], weights[var]))
         same = next(equal, None)
         if same is None:
-            same = relax.Var(unique_name(var.name, set(arrays)), var.ty)
+            same = relax.Var(unique_name(var.name, arrays), var.ty)
             arrays[same.name] = np.ascontiguousarray(weights[var])
             others.append(same)
         rewrite.new[var] = same

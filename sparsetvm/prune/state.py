@@ -40,7 +40,7 @@ def take_apart(state: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
         case np.generic():
             return state.item()
         case torch.Tensor() if state.layout is torch.strided:
-            name = unique_name(path, set(tensors))
+            name = unique_name(path, tensors)
             tensors[name] = state
             return {"$tensor": name}
         case np.ndarray() if state.dtype != object:

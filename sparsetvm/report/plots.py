@@ -95,6 +95,32 @@ def search_curves(speeds: Mapping[str, np.ndarray], goal: float) -> str:
 
 
 @rc_context(_STYLE)
+def depth_line(
+    layers: Sequence[int],
+    seconds: Sequence[float],
+    kernels: Sequence[int],
+    line: tuple[float, float],
+    r2: float,
+) -> str:
+    """Seconds to compile against layers, the line through them, and the kernels of each net."""
+    figure = _figure(WIDTH, 3.6)
+    axes = figure.add_axes((0.08, 0.14, 0.9, 0.78))
+    slope, start = line
+    ends = np.array([0, max(layers)])
+    axes.plot(ends, slope * ends + start, color=DENSE, label=f"a line, R2 {r2:.4f}")
+    axes.plot(layers, seconds, "o", color=SPARSE, label="compile")
+    for depth, taken, count in zip(layers, seconds, kernels, strict=True):
+        note = f"{depth}: {taken:.0f} s\n{count} kernels"
+        axes.annotate(note, (depth, taken), (6, -6), textcoords="offset points", va="top", size=8)
+    axes.set_xlim(0, 1.15 * max(layers))
+    axes.set_ylim(0, 1.1 * max(seconds))
+    axes.set_xlabel("layers")
+    axes.set_ylabel("processor seconds to compile")
+    axes.legend(frameon=False, loc="upper left")
+    return _svg(figure, "what compiling costs against depth")
+
+
+@rc_context(_STYLE)
 def roofline(
     names: Sequence[str],
     forms: Sequence[str],

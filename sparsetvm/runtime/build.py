@@ -1,9 +1,12 @@
 """Scheduled code becomes an artifact: library, weights in call order, and what they are."""
 
 import tempfile
+from collections import defaultdict
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
+
+import numpy as np
 
 from .. import __version__
 from .._tvm import tvm
@@ -36,6 +39,10 @@ def build(
         executable.export_library(str(path), fcompile=target.linker)
         library = path.read_bytes()
     arrays, steps = program.arrays, _steps(program, {layer.name for layer in ir.layers})
+    packed: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
+    for name, array in arrays.items():
+        layer, _, role = name.rpartition(".")
+        packed[layer][role] = array
     records = {step.name: _record(program, step.kernel) for step in steps}
     manifest = Manifest(
         target=target.name,
@@ -46,7 +53,9 @@ def build(
         weights=program.parameters,
         steps=steps,
         layers=tuple(
-            _facts(layer, arrays, forms, records.get(layer.name), times.get(layer.name, {}))
+            _facts(
+                layer, packed[layer.name], forms, records.get(layer.name), times.get(layer.name, {})
+            )
             for layer in ir.layers
         ),
         versions={"sparsetvm": __version__, "tvm": tvm.__version__},
@@ -72,7 +81,7 @@ def _record(program: Imported, kernel: str) -> str | None:
 
 def _facts(
     layer: Layer,
-    arrays: dict,
+    packed: Mapping[str, np.ndarray],
     forms: Mapping[str, Form],
     record: str | None,
     times: Mapping[Form, float],
@@ -82,10 +91,7 @@ def _facts(
     else:
         pixels = prod(layer.output_shape) // layer.weight_shape[0]
     form = forms.get(layer.name, DENSE)
-    packed = [array for name, array in arrays.items() if name.rpartition(".")[0] == layer.name]
-    (values,) = (
-        arrays[name] for name in (f"{layer.name}.values", f"{layer.name}.weight") if name in arrays
-    )
+    (values,) = (packed[role] for role in ("values", "weight") if role in packed)
     uses = pixels
     if form.outputs > 1:
         images, _, *size = layer.output_shape
@@ -100,7 +106,7 @@ def _facts(
         operations=2 * prod(layer.weight_shape) * pixels,
         bytes=values.nbytes,
         work=2 * values.size * uses,
-        traffic=sum(array.nbytes for array in packed) + FLOAT * sum(map(prod, tensors)),
+        traffic=sum(array.nbytes for array in packed.values()) + FLOAT * sum(map(prod, tensors)),
         form=str(form),
         schedule=record or "default",
         forms_ms={str(form): ms for form, ms in times.items()},

@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,19 @@ class Engine:
             ),
         )
 
+    def arena_bytes(self, x: Any) -> int:
+        """The memory that a run of `x` plans for activations, reused along the net."""
+        inputs = [_to_tvm(array) for array in self._arrays(x)[0]]
+        sizes: list[int] = []
+
+        def watch(_function, name, is_before, _result, *arguments):
+            if is_before and name == "vm.builtin.alloc_storage":
+                sizes.append(int(arguments[1][0]))
+            return relax.VMInstrumentReturnKind.NO_OP
+
+        self._instrumented(watch, inputs)
+        return sum(sizes)
+
     def _run(self, inputs: Sequence[tvm.runtime.Tensor]) -> list[np.ndarray]:
         use_threads(self.manifest.threads)
         result = self._main(*inputs, *self._weights)
@@ -98,13 +111,17 @@ class Engine:
                 kernels.append(name)
             return relax.VMInstrumentReturnKind.NO_OP
 
-        self._machine.set_instrument(clock)
+        self._instrumented(clock, inputs)
+        assert kernels == [step.kernel for step in self.manifest.steps], "the manifest's steps lie"
+        return seconds
+
+    def _instrumented(self, instrument: Callable, inputs: Sequence[tvm.runtime.Tensor]) -> None:
+        """One run; the machine tells `instrument` of each call before and after it."""
+        self._machine.set_instrument(instrument)
         try:
             self._run(inputs)
         finally:
             self._machine.set_instrument(None)
-        assert kernels == [step.kernel for step in self.manifest.steps], "the manifest's steps lie"
-        return seconds
 
     def _arrays(self, x: Any) -> tuple[list[np.ndarray], bool]:
         """The inputs in order, as arrays that TVM can take; and whether they came from torch."""

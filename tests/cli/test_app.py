@@ -13,8 +13,8 @@ from sparsetvm import __version__
 from sparsetvm.cli.app import app
 
 VERBS = [command.name for command in app.registered_commands]
-TAKES_LONG = {"demo", "bench", "ablate", "accuracy"}
-"""What they do runs in the tests of the demo, the bench, the ablation and the accuracy."""
+TAKES_LONG = {"demo", "bench", "ablate", "accuracy", "step", "plan", "depth"}
+"""Their examples run in the tests of what is behind them."""
 
 
 def example(verb):

@@ -1,8 +1,9 @@
-"""ResNet-50 (He et al. 2015, with the stride on the 3x3 convolution)."""
+"""Residual nets of bottlenecks (He et al. 2015, with the stride on the 3x3 convolution)."""
 
 import torch
 from torch import nn
 
+from ...errors import ModelError
 from .initialise import initialise
 from .named import Net, example_input, nets
 
@@ -54,6 +55,42 @@ class ResNet50(nn.Module):
         x = self.maxpool(self.relu(self.bn1(self.conv1(image))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(torch.flatten(self.avgpool(x), 1))
+
+
+class DeepResNet(nn.Module):
+    """[n, 3, 32, 32] -> [n, 10]: the paper's nets for small pictures, of `depth` = 3 n + 2 layers.
+
+    Bottlenecks of widths 16, 32 and 64, a third of the n blocks each; layers alike are many.
+    """
+
+    def __init__(self, depth: int):
+        super().__init__()
+        if depth < 11 or depth % 3 != 2:
+            raise ModelError(
+                f"a residual net of {depth} layers is none of 3 n + 2, n from 3 up\n"
+                f"  choose {max(11, depth - (depth + 1) % 3)}"
+            )
+        blocks = (depth - 2) // 3
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.relu = nn.ReLU()
+        self.layer1 = _stage(16, 16, blocks=(blocks + 2) // 3, stride=1)
+        self.layer2 = _stage(64, 32, blocks=(blocks + 1) // 3, stride=2)
+        self.layer3 = _stage(128, 64, blocks=blocks // 3, stride=2)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(256, 10)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = self.relu(self.bn1(self.conv1(image)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.fc(torch.flatten(self.avgpool(x), 1))
+
+
+def deep_resnet(depth: int) -> Net:
+    """DeepResNet by its depth: 50, 101, 152, 500, 1001, …"""
+    image = example_input(1, 3, 32, 32)
+    module = initialise(DeepResNet(depth), image)
+    return Net(f"resnet of {depth} layers", module, (image,), "residual net, random weights")
 
 
 def _stage(channels: int, width: int, blocks: int, stride: int) -> nn.Sequential:
