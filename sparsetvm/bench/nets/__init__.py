@@ -8,6 +8,7 @@ from . import (  # noqa: F401  (they register)
     efficientnet_lite,
     mobilenet,
     r2plus1d,
+    recurrent,
     resnet,
     vgg,
 )
