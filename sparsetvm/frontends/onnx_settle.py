@@ -1,4 +1,4 @@
-"""An ONNX graph made simple: what follows from constants and sizes is computed, If takes its branch."""
+"""An ONNX graph where all that follows from constants and sizes is computed, and If decided."""
 
 from collections.abc import Iterator, Mapping
 
