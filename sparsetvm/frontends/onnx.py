@@ -62,9 +62,9 @@ def from_onnx(
         raise ModelError(
             f"{source}: Relax cannot import the operator {operators}; export the net without it"
         ) from err
-    except Exception as err:  # converters raise whatever they meet
+    except _Failed as err:
         raise ModelError(
-            f"{source}: Relax cannot import it ({first_line(err)}); "
+            f"{source}: Relax cannot import its {err}; "
             "simplify the graph, or import the net from torch"
         ) from err
     dotted = _dotted_names(model.graph)
@@ -75,6 +75,10 @@ def from_onnx(
 def _inputs(graph: onnx.GraphProto) -> tuple[str, ...]:
     initializers = {tensor.name for tensor in graph.initializer}
     return tuple(entry.name for entry in graph.input if entry.name not in initializers)
+
+
+class _Failed(Exception):
+    """An operator that TVM's converter gave up on, and why."""
 
 
 class _Importer(ONNXGraphImporter):
@@ -94,7 +98,10 @@ class _Importer(ONNXGraphImporter):
         self, op_name: str, inputs: list, attrs: dict[str, Any], opset: int
     ) -> relax.Expr:
         if op_name not in onnx_recurrent.CELLS:
-            return super()._convert_operator(op_name, inputs, attrs, opset)
+            try:
+                return super()._convert_operator(op_name, inputs, attrs, opset)
+            except Exception as err:  # converters raise whatever they meet
+                raise _Failed(f"{op_name} ({first_line(err)})") from err
         node = attrs["tvm_custom"]["name"]
         try:
             results, names = onnx_recurrent.convert(self.bb, op_name, inputs, attrs)
@@ -108,14 +115,23 @@ class _Importer(ONNXGraphImporter):
         return results
 
 
+_PAD_MODES = {
+    topi.nn.pad: "constant",
+    topi.nn.mirror_pad: "reflect",
+    topi.nn.replicate_pad: "replicate",
+}
+"""The kernels that TVM's importer writes for Pad, and how Relax's operator calls each."""
+
+
 class _OperatorBuilder(relax.BlockBuilder):
     """The importer writes Clip and Pad as kernels; passes can only read operators."""
 
     def emit_te(self, func: Callable, *args: Any, **kwargs: Any) -> relax.Var:
-        if func is topi.nn.pad:
-            data, before, after, value = args
+        if func in _PAD_MODES:
+            data, before, after, *value = args
             widths = [int(n) for pair in zip(before, after, strict=True) for n in pair]
-            return self.emit(relax.op.nn.pad(data, widths, pad_value=float(value)))
+            number = float(value[0]) if func is topi.nn.pad else 0.0
+            return self.emit(relax.op.nn.pad(data, widths, _PAD_MODES[func], number))
         if func in (topi.maximum, topi.minimum):
             operator = relax.op.maximum if func is topi.maximum else relax.op.minimum
             x, bound = args
