@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
 import numpy as np
+import torch
 
 from .nets.g2p import END, PHONEMES, START, letters_of
 
@@ -27,6 +28,19 @@ def dictionary(count: int, seed: int, letters: int | None = None) -> dict[str, t
         if word.isalpha() and word.isascii() and letters in (None, len(word))
     }
     return {word: words[word] for word in Random(seed).sample(sorted(words), count)}
+
+
+def lessons(count: int, seed: int, letters: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs of G2P: words of one length [n, letters + 1], and their phonemes [n, longest + 1].
+
+    Phonemes follow START; END fills up those of words that need fewer.
+    """
+    words = dictionary(count, seed, letters)
+    longest = max(map(len, words.values()))
+    spoken = [(START, *said, *[END] * (longest - len(said))) for said in words.values()]
+    numbers = [[PHONEMES.index(phoneme) for phoneme in said] for said in spoken]
+    written = np.concatenate([letters_of(word) for word in words])
+    return torch.from_numpy(written), torch.tensor(numbers)
 
 
 def pronounce(encode: Encode, decode: Decode, word: str) -> tuple[str, ...]:
