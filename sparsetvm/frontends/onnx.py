@@ -62,9 +62,10 @@ def from_onnx(
         raise ModelError(
             f"{source}: Relax cannot import the operator {operators}; export the net without it"
         ) from err
-    except _Failed as err:
+    except Exception as err:  # converters raise whatever they meet
+        what = err if isinstance(err, _Failed) else f"graph ({first_line(err)})"
         raise ModelError(
-            f"{source}: Relax cannot import its {err}; "
+            f"{source}: Relax cannot import its {what}; "
             "simplify the graph, or import the net from torch"
         ) from err
     dotted = _dotted_names(model.graph)
@@ -100,7 +101,7 @@ class _Importer(ONNXGraphImporter):
         if op_name not in onnx_recurrent.CELLS:
             try:
                 return super()._convert_operator(op_name, inputs, attrs, opset)
-            except Exception as err:  # converters raise whatever they meet
+            except Exception as err:
                 raise _Failed(f"{op_name} ({first_line(err)})") from err
         node = attrs["tvm_custom"]["name"]
         try:

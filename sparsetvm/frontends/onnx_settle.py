@@ -1,6 +1,7 @@
 """An ONNX graph where all that follows from constants and sizes is computed, and If decided."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -8,6 +9,9 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from ..ir.names import unique_name
+
+MOST_SIZES = 64
+"""An array of more numbers is a weight, and says no shape."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 Values = Mapping[str, np.ndarray]
@@ -21,19 +25,19 @@ def settle(model: onnx.ModelProto, shapes: Shapes, values: Values) -> None:
     `shapes` fixes inputs whose sizes the model leaves free; inputs in `values` are inputs no more.
     """
     graph = model.graph
+    kept = []
     for entry in graph.input:
+        if entry.name in values:
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(entry.type.tensor_type.elem_type)
+            value = np.asarray(values[entry.name], dtype)
+            graph.initializer.append(numpy_helper.from_array(value, entry.name))
+            continue
         if entry.name in shapes:
             _fix(entry, shapes[entry.name])
-    kept = [entry for entry in graph.input if entry.name not in values]
-    del graph.input[:]
-    graph.input.extend(kept)
-    graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()
-    )
+        kept.append(entry)
+    _replace(graph.input, kept)
     walk = _Walk(model)
-    nodes = list(walk.settled(graph))
-    del graph.node[:]
-    graph.node.extend(nodes)
+    _replace(graph.node, list(walk.settled(graph)))
     given = {tensor.name for tensor in graph.initializer}
     graph.initializer.extend(
         numpy_helper.from_array(np.asarray(value), name)
@@ -116,7 +120,7 @@ class _Walk:
         data = {
             name: numpy_helper.from_array(value)
             for name in node.input
-            if (value := self.known.get(name)) is not None
+            if (value := self.known.get(name)) is not None and value.size <= MOST_SIZES
         }
         try:
             schema = onnx.defs.get_schema(node.op_type, version, node.domain)
@@ -129,6 +133,15 @@ class _Walk:
     def _imports(self) -> Iterator[onnx.OperatorSetIdProto]:
         for domain, version in self.opsets.items():
             yield onnx.helper.make_opsetid(domain, version)
+
+
+def _replace(entries: Any, others: list) -> None:
+    """Of a protobuf's repeated field; `others` may be some of its own."""
+    copies = [type(entry)() for entry in others]
+    for copy, entry in zip(copies, others, strict=True):
+        copy.CopyFrom(entry)
+    del entries[:]
+    entries.extend(copies)
 
 
 def _fix(entry: onnx.ValueInfoProto, shape: tuple[int, ...]) -> None:

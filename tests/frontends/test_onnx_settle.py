@@ -21,7 +21,7 @@ def test_a_given_number_decides_a_branch_and_is_no_input_any_more(rate, factor):
 
 
 def test_values_may_be_given_by_name():
-    program = from_onnx(_branching(), values={"rate": np.int64(8000)})
+    program = from_onnx(_branching(), values={"rate": 8000})
     np.testing.assert_allclose(run(program, X), 9 * X)
 
 
