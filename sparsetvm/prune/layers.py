@@ -63,7 +63,7 @@ def find_weights(model: nn.Module) -> dict[str, Weight]:
         for parameter in _prunable_parameters(module):
             own = name if parameter == "weight" else f"{name}.{parameter}".removeprefix(".")
             values = _plain_parameter(own, module, parameter)
-            found.setdefault(id(values), (own, _kind_of(module), []))[2].append((module, parameter))
+            found.setdefault(id(values), (own, kind_of(module), []))[2].append((module, parameter))
     return {name: Weight(name, kind, tuple(holders)) for name, kind, holders in found.values()}
 
 
@@ -106,7 +106,8 @@ def _prunable_parameters(module: nn.Module) -> list[str]:
     return ["weight"] if _is_prunable(module) else []
 
 
-def _kind_of(module: nn.Module) -> str:
+def kind_of(module: nn.Module) -> str:
+    """conv1d, conv2d, conv3d or linear, as plans say it."""
     return f"conv{module.weight.ndim - 2}d" if isinstance(module, CONVOLUTIONS) else "linear"
 
 
