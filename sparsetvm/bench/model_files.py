@@ -47,4 +47,6 @@ def _write_onnx(net: Net, path: Path) -> None:
 
 
 def _write_exported(net: Net, path: Path) -> None:
-    torch.export.save(torch.export.export(net.module, net.example_inputs), path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a recurrent module gathers its weights anew
+        torch.export.save(torch.export.export(net.module, net.example_inputs), path)

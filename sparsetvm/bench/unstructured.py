@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from ..prune.layers import find_layers
+from ..prune.layers import find_weights
 from .nets import Net
 
 FEWEST_CHANNELS = 16
@@ -13,11 +13,12 @@ FEWEST_CHANNELS = 16
 
 
 def prune_unstructured(net: Net, zeros: float) -> Net:
-    """A copy of `net` in which each layer has lost this part of its weights, linear layers too."""
+    """A copy of `net` in which each layer has lost this part of its weights, linear and recurrent
+    ones too."""
     module = deepcopy(net.module)
     with torch.no_grad():
-        for layer in find_layers(module).values():
-            if layer.weight.shape[1] >= FEWEST_CHANNELS:
-                size = layer.weight.abs().flatten()
-                layer.weight.view(-1)[size.argsort()[: round(zeros * len(size))]] = 0
+        for weight in find_weights(module).values():
+            if weight.parameter.shape[1] >= FEWEST_CHANNELS:
+                size = weight.parameter.abs().flatten()
+                weight.parameter.view(-1)[size.argsort()[: round(zeros * len(size))]] = 0
     return replace(net, module=module)

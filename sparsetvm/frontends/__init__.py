@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .imported import Imported as Imported
 
 
@@ -10,7 +12,8 @@ def read(model: Any, example_inputs: Any = None) -> Imported:
     """A torch module, an ExportedProgram or its .pt2 file, an ONNX file or ModelProto.
 
     `example_inputs` is a tensor or a tuple of them. A torch module needs it; it fixes the sizes
-    that an ONNX model leaves free; a program has its own.
+    that an ONNX model leaves free, and whole numbers without axes, as a sample rate, altogether; a
+    program has its own.
     """
     # torch and onnx are slow to import, and one of them is enough
     is_file = isinstance(model, str | Path)
@@ -21,7 +24,8 @@ def read(model: Any, example_inputs: Any = None) -> Imported:
         if example_inputs is None:
             return from_onnx(model)
         inputs = example_inputs if isinstance(example_inputs, tuple | list) else (example_inputs,)
-        return from_onnx(model, [tuple(x.shape) for x in inputs])
+        numbers = [x if _is_whole_number(x) else None for x in inputs]
+        return from_onnx(model, [np.shape(x) for x in inputs], numbers)
     from .torch_export import from_torch
 
     if is_program:
@@ -29,3 +33,7 @@ def read(model: Any, example_inputs: Any = None) -> Imported:
 
         model = read_pt2(model)
     return from_torch(model, example_inputs)
+
+
+def _is_whole_number(x: Any) -> bool:
+    return np.ndim(x) == 0 and np.issubdtype(np.asarray(x).dtype, np.integer)

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from ..errors import ModelError, PlanError
 from ..sparsity import Dense, Plan, Structure
-from .layers import find_layers, find_weights, shared_structures_for, write_weight
+from .layers import find_layers, find_weights, structures_for, write_weight
 from .magnitude import prune
 from .masked import zeros_kept
 from .refit import in_eval_mode
@@ -58,7 +58,7 @@ def shared_blocks(model: nn.Module, plans: Mapping[str, Plan]) -> tuple[Block, .
         raise PlanError(f"blocks are shared by two plans or more; got {len(plans)}")
     layers = find_layers(model)
     weights = find_weights(model)
-    structures = {name: shared_structures_for(weights, plan) for name, plan in plans.items()}
+    structures = {name: structures_for(weights, plan) for name, plan in plans.items()}
 
     def split(names: Sequence[str]) -> dict[Variant, tuple[str, ...]]:
         """The plans by what they make of these layers."""

@@ -22,7 +22,8 @@ class Weight:
     name: str
     """As plans say it: the module's, 'features.3'; of a recurrent one 'gru.weight_hh_l0'."""
     kind: str
-    """conv1d, conv2d, conv3d or linear; recurrent weights [gates * hidden, in] are linear."""
+    """conv1d, conv2d, conv3d or linear; recurrent weights [gates * hidden, in] are linear, and so
+    is what makes queries, keys and values."""
     holders: tuple[tuple[nn.Module, str], ...]
     """(module, name of its parameter); several where layers share the weight."""
 
@@ -55,7 +56,8 @@ def find_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def find_weights(model: nn.Module) -> dict[str, Weight]:
-    """The weights of those layers and of recurrent ones, by the names that plans match."""
+    """The weights of those layers, of recurrent ones and of attention, by the names that plans
+    match."""
     found: dict[int, tuple[str, str, list[tuple[nn.Module, str]]]] = {}
     for name, module in model.named_modules():
         for parameter in _prunable_parameters(module):
@@ -103,6 +105,9 @@ def _is_prunable(module: nn.Module) -> bool:
 def _prunable_parameters(module: nn.Module) -> list[str]:
     if isinstance(module, RECURRENT):
         return [name for name, _ in module.named_parameters() if name.startswith("weight_")]
+    if isinstance(module, nn.MultiheadAttention):  # its out_proj is a linear layer
+        own = dict(module.named_parameters(recurse=False))
+        return [name for name in own if name.endswith("proj_weight")]
     return ["weight"] if _is_prunable(module) else []
 
 

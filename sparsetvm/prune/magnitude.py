@@ -23,7 +23,7 @@ def prune(model: nn.Module, plan: Plan | str | Path, refit_on: Samples | None = 
     Convolutions, linear and recurrent layers get zeros; batch-norm is left alone: folding it in
     keeps them. `refit_on`, a few of the net's inputs, makes much of what is lost good again: zeros
     are then chosen by what they cost in a layer's outputs, and the weights that stay are fitted to
-    these (recurrent ones are not).
+    these.
     """
     return prune_with_report(model, plan, refit_on)[0]
 

@@ -7,11 +7,12 @@ fitted already. One Gram matrix serves all filters, whatever columns they keep.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from torch import nn
 
 from ..errors import InputError, ModelError
 from ..sparsity import Structure
-from .layers import find_layers, write_weight
+from .layers import find_layers, find_weights
+from .refit_recurrent import fit_steps, record_steps, recurrent_modules, weight_names
 from .selection import select
 from .statistics import Statistics, input_rows, output_rows, summarise
 
@@ -63,24 +65,42 @@ def fit_layers(
     A layer in `structures` gets its zeros anew, where they cost least.
     """
     samples = check_samples(samples)
-    layers = find_layers(pruned)
-    names = [n for n, layer in layers.items() if n in structures or bool((layer.weight == 0).any())]
+    weights = {name: weight.parameter for name, weight in find_weights(pruned).items()}
+    names = [n for n, weight in weights.items() if n in structures or bool((weight == 0).any())]
+    layers = {name: layer for name, layer in find_layers(pruned).items() if name in names}
+    recurrent = {
+        name: module
+        for name, module in recurrent_modules(pruned).items()
+        if not set(names).isdisjoint(weight_names(name, module))
+    }
     errors: dict[str, float] = {}
+
+    def fit(
+        name: str, weight: nn.Parameter, bias: nn.Parameter | None, statistics: Statistics
+    ) -> None:
+        if name in names:
+            progress(f"fitting {name}")
+            errors[name] = _fit(weight, bias, statistics, structures.get(name))
+
+    def fit_layer(name: str, layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if name in wanted:  # the first of several calls counts
+            outputs = wanted.pop(name)
+            rows = input_rows(layer, inputs[0], outputs.places, outputs.size)
+            statistics = summarise(rows, outputs.values, layer.bias is not None)
+            fit(name, layer.weight, layer.bias, statistics)
+
+    def fit_recurrent(name: str, module: nn.Module, inputs: tuple) -> None:
+        if name in wanted:
+            fit_steps(name, module, inputs, wanted.pop(name), fit)
+
     with torch.no_grad(), in_eval_mode(dense), in_eval_mode(pruned):
         progress("running the dense net")
-        wanted = _record(dense, names, samples, seed)
-
-        def fit(name: str, layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-            if name not in errors:  # the first of several calls counts
-                progress(f"fitting {name}")
-                outputs = wanted.pop(name)
-                rows = input_rows(layer, inputs[0], outputs.places, outputs.size)
-                statistics = summarise(rows, outputs.values, layer.bias is not None)
-                errors[name] = _fit(layer, statistics, structures.get(name))
-
+        wanted = _record(dense, layers, recurrent, samples, seed)
         with ExitStack() as hooks:
-            for name in wanted:
-                hooks.enter_context(layers[name].register_forward_pre_hook(partial(fit, name)))
+            for modules, fitting in ((layers, fit_layer), (recurrent, fit_recurrent)):
+                for name, module in modules.items():
+                    hook = module.register_forward_pre_hook(partial(fitting, name))
+                    hooks.enter_context(hook)
             pruned(*samples)
     if idle := sorted(set(names) - set(errors)):
         log.warning("not fitted, for the net does not call them as modules: %s", ", ".join(idle))
@@ -97,36 +117,48 @@ class _Outputs:
 
 
 def _record(
-    dense: nn.Module, names: Sequence[str], samples: tuple[torch.Tensor, ...], seed: int
-) -> dict[str, _Outputs]:
-    layers = find_layers(dense)
-    if missing := [name for name in names if name not in layers]:
+    dense: nn.Module,
+    layers: Mapping[str, nn.Module],
+    recurrent: Mapping[str, nn.Module],
+    samples: tuple[torch.Tensor, ...],
+    seed: int,
+) -> dict[str, Any]:
+    """What the dense net gives where the pruned one is to give the same, by name of the module."""
+    own = {name: module for name, module in dense.named_modules()}
+    if missing := [name for name in (*layers, *recurrent) if name not in own]:
         raise ModelError(
             f"the dense net has no layer {missing[0]}\n  give the net as it was before pruning"
         )
     generator = torch.Generator().manual_seed(seed)
-    recorded: dict[str, _Outputs] = {}
+    count = POSITIONS * len(samples[0])
+    recorded: dict[str, Any] = {}
 
-    def record(name: str, layer: nn.Module, _inputs: tuple, output: torch.Tensor) -> None:
-        if name not in recorded:
-            count = POSITIONS * len(samples[0])
-            places, values = output_rows(layer, output, count, generator)
-            recorded[name] = _Outputs(places, tuple(output.shape[2:]), values)
+    def record(name: str, layer: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+        if name in recorded:
+            return
+        if name in recurrent:
+            recorded[name] = record_steps(layer, inputs, count, generator)
+            return
+        places, values = output_rows(layer, output, count, generator)
+        recorded[name] = _Outputs(places, tuple(output.shape[2:]), values)
 
     with ExitStack() as hooks:
-        for name in names:
-            hooks.enter_context(layers[name].register_forward_hook(partial(record, name)))
+        for name in (*layers, *recurrent):
+            hooks.enter_context(own[name].register_forward_hook(partial(record, name)))
         dense(*samples)
     return recorded
 
 
-def _fit(layer: nn.Module, statistics: Statistics, structure: Structure | None) -> float:
-    weight = layer.weight.cpu().numpy()
-    matrix = fitted(weight, statistics, structure)
-    write_weight(layer, matrix.reshape(weight.shape))
-    if layer.bias is not None:
-        bias = statistics.output_mean - matrix @ statistics.input_mean
-        layer.bias.copy_(torch.from_numpy(bias))
+def _fit(
+    weight: nn.Parameter,
+    bias: nn.Parameter | None,
+    statistics: Statistics,
+    structure: Structure | None,
+) -> float:
+    matrix = fitted(weight.cpu().numpy(), statistics, structure)
+    weight.copy_(torch.from_numpy(matrix.reshape(weight.shape)))
+    if bias is not None:
+        bias.copy_(torch.from_numpy(statistics.output_mean - matrix @ statistics.input_mean))
     return statistics.error(matrix)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from ..errors import StructureError
-from ..prune.layers import Weight, find_weights, read_weights, shared_structures_for
+from ..prune.layers import Weight, find_weights, read_weights, structures_for
 from ..sparsity import Plan
 from .between import BETWEEN
 from .layers import LAYERS, AcceleratedLayer
@@ -33,7 +33,7 @@ def accelerate(model: nn.Module, plan: Plan | str | Path) -> nn.Module:
     """
     plan = plan if isinstance(plan, Plan) else Plan.load(plan)
     weights = find_weights(model)
-    structures, shared = shared_structures_for(weights, plan), Accelerator()
+    structures, shared = structures_for(weights, plan), Accelerator()
     taken = {name: weight for name, weight in weights.items() if _is_ours(weight)}
     packings = {}
     for name, dense in read_weights(taken).items():

@@ -23,6 +23,8 @@ KNOWN = {
     "c3d": (77.09, 78.41),
     "r2plus1d_18": (81.04, 31.35),
     "efficientnet_lite0": (0.77, 4.65),
+    "gru2x1024": (1.26, 12.59),
+    "lstm2x1024": (1.68, 16.79),
     "conv:256x256x3x56": (3.70, 0.59),
 }
 OUTPUT = {
@@ -33,6 +35,7 @@ OUTPUT = {
     "r2plus1d_18": (1, 101),
     "efficientnet_lite0": (1, 1000),
     "conv1d_net": (1, 35),
+    "gru2x1024": (1, 50, 1024),
     "conv:256x256x3x56": (1, 256, 56, 56),
 }
 
@@ -50,12 +53,16 @@ def test_a_net_has_the_published_size(name):
 def test_activations_are_finite_and_keep_their_size(name):
     found, spreads = net(name), []
     for layer in found.module.modules():
-        layer.register_forward_hook(lambda _layer, _inputs, y: spreads.append(y.std().item()))
+        layer.register_forward_hook(lambda _layer, _inputs, y: spreads.append(_first(y).std()))
     with torch.inference_mode():
         output = found.module(*found.example_inputs)
     assert tuple(output.shape) == OUTPUT[name]
     assert torch.isfinite(output).all()
     assert min(spreads) > 0.05 and max(spreads) < 50
+
+
+def _first(y):
+    return y[0] if isinstance(y, tuple) else y
 
 
 def test_random_weights_are_the_same_every_time():

@@ -154,7 +154,7 @@ def test_what_relax_refuses_to_convert_is_said_and_not_printed(capsys):
     node = helper.make_node("Pad", ["x", "pads"], ["y"])
     proto = _model([node], (2, 3), (None, None))
     proto.graph.input.append(pads)
-    with pytest.raises(ModelError, match=r"Relax cannot import it \(Dynamic pads.*simplify"):
+    with pytest.raises(ModelError, match=r"Relax cannot import its Pad \(Dynamic pads.*simplify"):
         from_onnx(proto)
     assert capsys.readouterr().out == ""
 

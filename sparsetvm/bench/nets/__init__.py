@@ -8,10 +8,12 @@ from . import (  # noqa: F401  (they register)
     efficientnet_lite,
     mobilenet,
     r2plus1d,
+    recurrent,
     resnet,
     vgg,
 )
 from .efficientnet_lite import efficientnet_input as efficientnet_input
+from .g2p import g2p as g2p
 from .hed import hed as hed, hed_input as hed_input
 from .named import Net as Net, nets as nets
 from .single import EXAMPLE, PREFIX, single_conv
