@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 steps: Registry[Peer] = Registry("training step", SparseTVMError)
 """Not among the peers: what they run is no inference."""
 
-OURS, DENSE = "sparsetvm", "torch_dense"
+OURS, DENSE = "sparsetvm_step", "torch_step"
 RATE = 1e-5
 """Adam's; small, so that many steps leave the net much as it was."""
 
