@@ -9,7 +9,7 @@ import pytest
 
 from sparsetvm.runtime.tracker import Tracker
 
-KEY = "this machine"
+KEY = "this-machine"
 START = 60
 """Seconds in which a server is there."""
 

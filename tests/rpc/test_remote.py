@@ -36,13 +36,13 @@ def test_a_device_that_is_taken_is_busy_and_given_back(artifact, device, tracker
     with RemoteEngine(artifact, device, tracker):
         (one,) = Tracker(tracker).devices()
         assert (one.key, one.free, one.busy) == (device, 0, 1)
-        with pytest.raises(DeviceError, match=r"all 1 devices 'this machine' were busy for 1 s"):
+        with pytest.raises(DeviceError, match=r"all 1 devices 'this-machine' were busy for 1 s"):
             Tracker(tracker).session(device, wait=1)
     wait_for(device, tracker)
 
 
 def test_a_device_that_nobody_knows_is_said(device, tracker):
-    with pytest.raises(DeviceError, match=r"no device 'pixel'; it knows: this machine\n.*--key=pi"):
+    with pytest.raises(DeviceError, match=r"no device 'pixel'; it knows: this-machine\n.*--key=pi"):
         Tracker(tracker).session("pixel", wait=0)
 
 
