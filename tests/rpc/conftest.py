@@ -1,5 +1,7 @@
 """A tracker and a server on loopback: this machine as the device."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -27,8 +29,15 @@ def start(program, *options):
         [*command, f"--port={port}", f"--port-end={port + 1}"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     return process, port
+
+
+def stop(process):
+    """It and the processes that it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def wait_for(key, tracker, count=1):
@@ -47,8 +56,7 @@ def wait_for(key, tracker, count=1):
 def tracker():
     process, port = start("rpc_tracker")
     yield f"127.0.0.1:{port}"
-    process.kill()
-    process.wait()
+    stop(process)
 
 
 @pytest.fixture(scope="session")
@@ -56,5 +64,4 @@ def device(tracker):
     process, _ = start("rpc_server", f"--tracker={tracker}", f"--key={KEY}")
     wait_for(KEY, tracker)
     yield KEY
-    process.kill()
-    process.wait()
+    stop(process)
