@@ -38,8 +38,6 @@ def command(
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(help="Runs to time.", min=1)] = 20,
-    device: options.Device = None,
-    tracker: options.Tracker = None,
     profile: Annotated[bool, typer.Option("--profile", help="Print each step's time.")] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -48,19 +46,13 @@ def command(
     from ..runtime.inputs import SEED, random_inputs
 
     seed = SEED if input is None else None
-    where = {"device": device, "tracker": tracker}
-    show_settings("run", artifact=artifact, input=input, seed=seed, repeats=repeats, **where)
+    show_settings("run", artifact=artifact, input=input, seed=seed, repeats=repeats, output=output)
     from ..files import check_writable
     from ..runtime import load
-    from ..runtime.artifact import Artifact
-    from ..runtime.remote import RemoteEngine
 
     if output is not None:
         check_writable(output, overwrite)
-    if device is None:
-        engine = load(artifact)
-    else:
-        engine = RemoteEngine(Artifact.load(artifact), device, tracker)
+    engine = load(artifact)
     values = random_inputs(engine.manifest) if input is None else _read(input, engine.manifest)
     result = engine(values)
     with progress(f"running {artifact}"):
