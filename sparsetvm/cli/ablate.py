@@ -1,6 +1,5 @@
 """sparsetvm ablate: what the tuner's cost model and its sparsity features are worth."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,12 +24,7 @@ def command(
     ] = False,
     target: options.Target = "cpu",
     threads: options.Threads = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", help="A folder for table, JSON and plot.", show_default=False
-        ),
-    ] = None,
+    output: options.Folder = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:

@@ -14,16 +14,8 @@ EXAMPLE = "sparsetvm bench conv:64x64x3x28 --plan pattern8x-b8 --peers torch"
 
 
 def command(
-    net: Annotated[
-        str,
-        typer.Argument(
-            help="A net's name (vgg16), or one layer (conv:256x256x3x56).", show_default=False
-        ),
-    ],
-    plan: Annotated[
-        str,
-        typer.Option(help="A plan's TOML file, or a ready plan's name.", show_default=False),
-    ],
+    net: options.NamedNet,
+    plan: options.NeededPlan,
     peers: Annotated[
         str | None,
         typer.Option(

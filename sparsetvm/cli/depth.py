@@ -1,6 +1,5 @@
 """sparsetvm depth: what compiling costs against a net's depth."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,12 +15,7 @@ def command(
         str, typer.Option(help="Layers of the residual nets, 3 n + 2 each.")
     ] = "50,101,152,500,1001",
     plan: Annotated[str, typer.Option(help="The plan that they are pruned by.")] = "resnet6x",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", help="A folder for table, JSON and plot.", show_default=False
-        ),
-    ] = None,
+    output: options.Folder = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:

@@ -12,6 +12,16 @@ Net = Annotated[
         show_default=False,
     ),
 ]
+NamedNet = Annotated[
+    str,
+    typer.Argument(
+        help="A net's name (vgg16), or one layer (conv:256x256x3x56).", show_default=False
+    ),
+]
+NeededPlan = Annotated[
+    str,
+    typer.Option(help="A plan's TOML file, or a ready plan's name.", show_default=False),
+]
 Plan = Annotated[
     str | None,
     typer.Option(
@@ -33,6 +43,10 @@ Threads = Annotated[
 ]
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="The file to write.", show_default=False)
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="A folder for table, JSON and plot.", show_default=False),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

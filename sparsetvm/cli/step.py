@@ -14,16 +14,8 @@ EXAMPLE = "sparsetvm step digits-vgg --plan pattern8x-b8 --batch 64"
 
 
 def command(
-    net: Annotated[
-        str,
-        typer.Argument(
-            help="A net's name (vgg16), or one layer (conv:256x256x3x56).", show_default=False
-        ),
-    ],
-    plan: Annotated[
-        str,
-        typer.Option(help="A plan's TOML file, or a ready plan's name.", show_default=False),
-    ],
+    net: options.NamedNet,
+    plan: options.NeededPlan,
     batch: Annotated[int, typer.Option(help="Images in a step.", min=1)] = 1,
     threads: Annotated[int, typer.Option(help="Threads of both.", min=1)] = 1,
     seconds: Annotated[float, typer.Option(help="Time for each, about.")] = 3.0,
