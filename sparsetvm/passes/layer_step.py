@@ -70,7 +70,7 @@ class LayerStep(Step):
         layer, form = self.layer, self.form
         kernel, constants = (self._direct if form.outputs == 1 else self._winograd)(emission)
         args = [self._input(emission)]
-        args += [emission.constant(f"{layer.name}.{name}", a) for name, a in constants.items()]
+        args += emission.constants(layer.name, constants)
         if form.outputs == 1:
             args.append(emission.mask(emission.place(self.result), kernel.lines, kernel.lanes))
         if self.residual:

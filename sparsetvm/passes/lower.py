@@ -145,6 +145,10 @@ class _Emission:
             self._arrays[name] = array
         return self._parameters[name]
 
+    def constants(self, owner: str, arrays: Mapping[str, np.ndarray]) -> list:
+        """A layer's arrays, in their order."""
+        return [self.constant(f"{owner}.{name}", array) for name, array in arrays.items()]
+
     def mask(self, dest: Flat, lines: int, lanes: int):
         pitch = "x".join(map(str, (dest.frame.batch, *dest.frame.pitch)))
         size = "x".join(map(str, dest.size))

@@ -19,9 +19,6 @@ class RecurrentStep(Step):
     layer: Layer
     form: Form
 
-    def place(self, layout):
-        pass
-
     def emit(self, emission):
         layer, target = self.layer, emission.target
         gates = GATES[layer.kind]
@@ -49,7 +46,7 @@ class RecurrentStep(Step):
         first = 2 if layer.bias is None else 3
         projected, state = self.call.args[0], self.call.args[first:]
         args = [emission.plain(projected.name)]
-        args += [emission.constant(f"{layer.name}.{name}", a) for name, a in constants.items()]
+        args += emission.constants(layer.name, constants)
         args += [emission.on_plain(one) for one in state]
         results = [layer.output_shape, *((batch, hidden),) * STATES[layer.kind]]
         emission.set_plain(self.output, emission.plain_kernel(shape, recurrent, args, *results))

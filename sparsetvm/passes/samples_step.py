@@ -24,9 +24,6 @@ class SamplesStep(Step):
     layer: Layer
     form: Form
 
-    def place(self, layout):
-        pass
-
     def emit(self, emission):
         layer, target = self.layer, emission.target
         matrix, outputs = emission.array(layer.weight), layer.weight_shape[0]
@@ -48,7 +45,7 @@ class SamplesStep(Step):
             epilogue=layer.epilogue,
         )
         args = [emission.reshaped(emission.plain(self.call.args[0].name), (samples, inputs))]
-        args += [emission.constant(f"{layer.name}.{name}", a) for name, a in constants.items()]
+        args += emission.constants(layer.name, constants)
         if "add" in layer.epilogue:
             residual = emission.plain(self.call.args[-1].name)
             args.append(emission.reshaped(residual, (samples, outputs)))

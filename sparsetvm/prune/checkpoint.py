@@ -1,6 +1,5 @@
 """Checkpoints of a training: taken in an instant, written in the background, resumed to the bit."""
 
-import hashlib
 import logging
 import time
 from collections.abc import Mapping
@@ -67,7 +66,7 @@ class Checkpoints:
             )
         self._folder = CheckpointFolder(folder)
         self._keep, self._every, self._must_write = keep, every, must_write
-        self._plan = None if plan is None else hashlib.sha256(plan.to_toml().encode()).hexdigest()
+        self._plan = None if plan is None else plan.digest
         self._parts: dict[str, Stateful] = {**parts, "random": Randomness()}
         self._last = time.monotonic()
         self._writer: Thread | None = None

@@ -1,6 +1,5 @@
 """Pruning in the user's own training loop, by torch's parametrizations and optimizer hooks."""
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -168,7 +167,7 @@ class Pruner:
         return {
             "version": VERSION,
             "method": self._name,
-            "plan": plan_hash(self._given_plan),
+            "plan": self._given_plan.digest,
             "steps": self._steps,
             "masks": self.masks,
             "kept_energy": dict(self._kept_energy),
@@ -255,7 +254,7 @@ class Pruner:
         for what, own in (
             ("version", VERSION),
             ("method", self._name),
-            ("plan", plan_hash(self._given_plan)),
+            ("plan", self._given_plan.digest),
         ):
             if state.get(what) != own:
                 raise TrainingError(
@@ -280,8 +279,3 @@ class Pruner:
                 "finalized": "this pruner has done its work; make another one",
             }
             raise TrainingError(f"{call}() is out of turn: {says[self._phase]}")
-
-
-def plan_hash(plan: Plan) -> str:
-    """The SHA-256 of the plan's text, in hex: equal for plans that say the same."""
-    return hashlib.sha256(plan.to_toml().encode()).hexdigest()

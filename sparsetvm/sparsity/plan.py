@@ -1,5 +1,6 @@
 """The plan: which layer is pruned by which structure, read strictly from TOML."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -151,6 +152,11 @@ class Plan:
         sections = [_section("[default]", table["default"])]
         sections += [_section("[[layers]]", rule) for rule in table["layers"]]
         return "\n".join(sections)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of that text, in hex: equal for plans that say the same."""
+        return hashlib.sha256(self.to_toml().encode()).hexdigest()
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the plan to a TOML file, whole or not at all."""
