@@ -35,6 +35,7 @@ def example_structures(
             yield Block(group, 4, 2.0, block)
             yield BCR(2 * group, 16, 1.5, 2.0, group, block)
             yield KGS(group, 4, 2.5, block)
+            yield KGS(group, 4, 2.5, block, together=3)
             yield Vanilla(group, 4, 2.5, block)
             yield NM(1, 4, group, block)
 

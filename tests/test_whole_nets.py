@@ -34,6 +34,7 @@ def relative_error(engine, module: torch.nn.Module, x: torch.Tensor) -> float:
         ("mobilenet_v2", "block4x1-70", (2, 3, 96, 96)),
         ("efficientnet_lite0", "block4x1-70", (1, 3, 96, 96)),
         ("c3d", "kgs3.6x", None),
+        ("c3d", "kgs3.6x-planes", None),
         ("r2plus1d_18", "kgs3.2x", (1, 3, 8, 56, 56)),
         ("conv1d_net", "pattern8x-b8", None),
     ],

@@ -14,6 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._tvm import tvm
 from ..errors import SparseTVMError
 from ..runtime.artifact import Artifact
 from ..runtime.engine import Engine
@@ -72,6 +73,7 @@ def _measure(path: str) -> Memory:
 def _give_back() -> None:
     """Freed memory goes back to the system, where it would hide what the next run takes."""
     gc.collect()
+    tvm.get_global_func("vm.builtin.memory_manager.clear")()  # arenas of engines that are gone
     ctypes.CDLL(None).malloc_trim(0)
 
 

@@ -45,8 +45,11 @@ KERNELS = (
     Family(Connectivity(group=8), "connectivity", (2.0, 4.0, 10.0)),
 )
 """For 2-D kernels: patterns lose less, whole kernels are what the Winograd domain skips."""
-VOLUMES = tuple(Family(KGS(filters=b, channels=4), "rate", (2.0, 4.0, 10.0)) for b in (8, 4))
-"""For 3-D kernels."""
+VOLUMES = tuple(
+    Family(KGS(filters=8, channels=4, together=positions), "rate", (2.0, 4.0, 10.0))
+    for positions in (1, 9)
+)
+"""For 3-D kernels: single positions lose less, whole planes run in the Winograd domain."""
 SINGLE = tuple(Family(Block(filters=b), "rate", (2.0, 4.0, 8.0, 16.0)) for b in (8, 4))
 """For kernels of so few places that no pattern fits: 1x1 and linear layers."""
 

@@ -35,7 +35,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Work:
-    """One layer in the Winograd domain: groups of `filters` keep `columns` of `channels`."""
+    """One layer in the Winograd domain: groups of `filters` keep `columns` of its sources."""
 
     domain: Domain
     groups: int
@@ -44,6 +44,11 @@ class Work:
     channels: int
     batch: int
     size: tuple[int, int, int]
+
+    @property
+    def sources(self) -> int:
+        """What is transformed for itself: pairs of a channel and a slice of the kernel."""
+        return self.channels * self.domain.slices
 
 
 class Core(Protocol):
@@ -98,13 +103,13 @@ def cycles(work: Work, cut: Cut, core: Core) -> float:
     steps = points * groups * work.columns * (vectors / v) * (work.filters / tile.filters)
 
     weights = 4 * points * groups * work.columns * work.filters
-    slice_ = 4 * work.channels * width
+    slice_ = 4 * work.sources * width
     if slice_ > core.l1:
         steps *= FROM_L2
     read = 4 * points * groups / cut.groups * work.columns * width
     outside = L3 if points * slice_ < SHARE else MEMORY
     read /= L2 if points * slice_ < core.l2 else outside
     transforms = TRANSFORM * points * cut.bands * -(-segment // core.lanes)
-    transforms *= work.channels + groups * work.filters
+    transforms *= work.sources + groups * work.filters
     job = steps * step + read + weights / L3 + transforms
     return job * -(-jobs // core.threads) + weights * cut.parts / MEMORY

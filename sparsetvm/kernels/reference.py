@@ -74,7 +74,7 @@ def winograd(
     kernel: Winograd,
     x: np.ndarray,
     values: np.ndarray,
-    channel: np.ndarray,
+    source: np.ndarray,
     row: np.ndarray,
     bias: np.ndarray,
     residual: np.ndarray | None = None,
@@ -86,14 +86,15 @@ def winograd(
     tile = np.array(list(np.ndindex(frame.batch, *kernel.tiles)))  # image, plane, line, pixel
     corner = tile * (1, *outputs)
     inside = np.moveaxis(np.indices(points), 0, -1) - kernel.before
-    start = frame.guard + np.arange(kernel.work.channels) * frame.row
+    row_of, plane_of = np.divmod(np.arange(kernel.work.sources), domain.slices)
+    start = frame.guard + row_of * frame.row + plane_of * frame.strides[1]
     reads = (corner @ frame.strides)[:, None, None, None] + inside @ frame.strides[1:]
-    u = x[start[:, None, None, None, None] + reads]  # [channels, tiles, points]
+    u = x[start[:, None, None, None, None] + reads]  # [sources, tiles, points]
     u = np.einsum("pd,ik,jl,ctdkl->pijct", *(axis.BT for axis in axes), u, optimize=True)
     u = u.reshape(domain.points, len(start), -1)
     total = np.empty((*row.shape, len(tile), *outputs), np.float32)
     for r, g in np.ndindex(*row.shape[:2]):
-        products = values[r, :, g].transpose(0, 2, 1) @ u[:, channel[r, g]]
+        products = values[r, :, g].transpose(0, 2, 1) @ u[:, source[r, g]]
         products = products.reshape(*points, -1, len(tile))
         ends = (axis.AT for axis in axes)
         total[r, g] = np.einsum("pd,ik,jl,dklbt->btpij", *ends, products, optimize=True)

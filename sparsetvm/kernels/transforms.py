@@ -58,11 +58,15 @@ class Transform:
 
 @dataclass(frozen=True)
 class Domain:
-    """Transforms of all axes, nested: F(m x m, r x r) within a plane, `depth` from plane to
-    plane."""
+    """Transforms of all axes, nested: F(m x m, r x r) within a plane, `depth` from plane to plane.
+
+    Or the kernel's planes are `slices` that stay apart, each a kernel in two dimensions with zeros
+    of its own.
+    """
 
     plane: Transform
     depth: Transform = Transform(1, 1)
+    slices: int = 1
 
     @property
     def outputs(self) -> tuple[int, int, int]:
@@ -75,7 +79,7 @@ class Domain:
         return self.depth.points * self.plane.points**2
 
     def filters(self, weight: np.ndarray) -> np.ndarray:
-        """weight [..., t, r, r] -> float32 [..., points]."""
+        """weight [..., t, r, r] of one slice -> float32 [..., points]."""
         depth, plane = self.depth.G, self.plane.G
         points = np.einsum("pd,ik,jl,...dkl->...pij", depth, plane, plane, weight, optimize=True)
         return points.reshape(*weight.shape[:-3], -1).astype(np.float32)

@@ -98,47 +98,49 @@ class Winograd:
 def reach(domain: Domain) -> tuple[int, int, int]:
     """How far past an image (planes, lines, pixels) vectors of input are loaded at most."""
     plane = domain.plane
-    return (domain.depth.points - 1, plane.points, (plane.outputs + 1) * ALIGN)
+    return (domain.depth.points + domain.slices - 2, plane.points, (plane.outputs + 1) * ALIGN)
 
 
 def winograd(shape: Winograd):
     """The unscheduled PrimFunc
 
-        u[p, c, t]    = (BT @ tile t of x[c] @ B)[p]
-        m[g, b, p, t] = sum over k of values[r, p, g, k, b] * u[p, channel[r, g, k], t]
+        u[p, c, t]    = (BT @ tile t of source c @ B)[p]
+        m[g, b, p, t] = sum over k of values[r, p, g, k, b] * u[p, source[r, g, k], t]
         y[row[r, g, b] + tile t] = epilogue(AT @ m[g, b, :, t] @ A + bias[r, g, b])
 
     x         float32 [length]              the input activation, flat (kernels/frame.py)
     values    float32 [R, points, G, K, B]  transformed filters, in the order of their use
-    channel   int32   [R, G, K]
+    source    int32   [R, G, K]             which ones a group keeps
     row       int32   [R, G, B]             where a filter's first pixel lies in y
     bias      float32 [R, G, B]
     residual  float32 [length]              only with 'add' in the epilogue; laid out as y
     y         float32 [length]              margins between pixels are written too
 
-    A kernel with several planes is transformed from plane to plane too, there and back.
+    A source is a channel of x. A kernel with several planes is transformed from plane to plane
+    too, there and back; or these stay apart, and a source is x[channel], as many planes further
+    (domain.slices).
 
     Lanes run over tiles side by side. A chunk of tiles is transformed, then multiplied and
     transformed back in R rounds of G groups, so that u and m stay in cache.
     """
     work, P, F, S, W = shape.work, shape.points, shape.frame, shape.width, shape.room
-    R, G, B, K, C = shape.rounds, shape.cut.groups, work.filters, work.columns, work.channels
+    R, G, B, K, C = shape.rounds, shape.cut.groups, work.filters, work.columns, work.sources
     with tensor_function() as function:
-        x = tensor("x", F.length(C))
+        x = tensor("x", F.length(work.channels))
         values = tensor("values", R, P, G, K, B)
-        channel = tensor("channel", R, G, K, dtype="int32")
+        source = tensor("source", R, G, K, dtype="int32")
         row = tensor("row", R, G, B, dtype="int32")
         bias = tensor("bias", R, G, B)
         length = F.length(shape.outputs)
         residual = tensor("residual", length) if "add" in shape.epilogue else None
         y = tensor("y", length)
-        read = [x, values, channel, row, bias] + ([] if residual is None else [residual])
+        read = [x, values, source, row, bias] + ([] if residual is None else [residual])
 
         with T.grid(shape.cut.parts, shape.chunks) as loops, T.sblock("chunk"):
             part, chunk = T.axis.remap("SS", loops)
             T.reads(*map(_whole, read))
             T.writes(_whole(y))
-            # in one dimension, which TVM leaves as it is; one channel more than there are, else
+            # in one dimension, which TVM leaves as it is; one source more than there are, else
             # all points' vectors fall into one cache set
             u = T.sblock_alloc_buffer((P, (C + 1) * W))
 
@@ -146,7 +148,7 @@ def winograd(shape: Winograd):
                 c, band = T.axis.remap("SS", loops)
                 T.reads(_whole(x))
                 T.writes(u[0:P, c * W : (c + 1) * W])
-                start = F.guard + c * F.row + _corner(shape, chunk, band)
+                start = _source(shape, c) + _corner(shape, chunk, band)
                 _transform_input(shape, x, start, u, c * W + band * shape.segment)
 
             with T.grid(R // shape.cut.parts) as loop, T.sblock("round"):
@@ -158,11 +160,11 @@ def winograd(shape: Winograd):
                 with T.grid(P, G, B, S, K) as loops, T.sblock("gather_gemm"):
                     T.sblock_attr({"sparsity": shape.facts})
                     p, g, b, s, k = T.axis.remap("SSSSR", loops)
-                    T.reads(values[r, p, g, k, b], channel[r, g, k], u[p, 0 : C * W])
+                    T.reads(values[r, p, g, k, b], source[r, g, k], u[p, 0 : C * W])
                     T.writes(m[g, b, p, s])
                     with T.init():
                         store(m, [g, b, p, s], T.float32(0))
-                    product = values[r, p, g, k, b] * u[p, channel[r, g, k] * W + s]
+                    product = values[r, p, g, k, b] * u[p, source[r, g, k] * W + s]
                     store(m, [g, b, p, s], m[g, b, p, s] + product)
 
                 with T.grid(G, B, shape.cut.bands) as loops, T.sblock("output"):
@@ -184,6 +186,15 @@ def _band(shape: Winograd, chunk, band):
     planes, rows, _ = shape.tiles
     image, index = tirx.floordiv(index, planes * rows), tirx.floormod(index, planes * rows)
     return image, tirx.floordiv(index, rows), tirx.floormod(index, rows), segment
+
+
+def _source(shape: Winograd, c):
+    """Where in x the row of a source begins."""
+    frame, slices = shape.frame, shape.work.domain.slices
+    if slices == 1:
+        return frame.guard + c * frame.row
+    plane = tirx.floormod(c, slices) * frame.strides[1]
+    return frame.guard + tirx.floordiv(c, slices) * frame.row + plane
 
 
 def _corner(shape: Winograd, chunk, band):

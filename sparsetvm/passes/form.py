@@ -14,22 +14,24 @@ from ..kernels.tile import dense_group
 from ..kernels.transforms import Domain, Transform
 from ..sparsity.dense import Dense
 from ..targets.target import Target
+from .pack import kernels
 
 WINOGRAD = {3: (4, 2), 5: (2,)}
 """Kernel size r -> the m of F(m x m, r x r) that are accurate in float32."""
 LEAD = 1.05
 """A form that is a digit less accurate has to be so many times as fast; less is within what two
 measurements of one net differ by."""
-IN_DEPTH = {1: (1,), 3: (4, 2)}
-"""Kernel size t from plane to plane -> the m of F(m, t) to nest with them."""
+IN_DEPTH = {1: (1,), 3: (4, 2, 1)}
+"""Kernel size t from plane to plane -> the m of F(m, t) to nest with them; at 1 the kernel's planes
+stay apart, each with zeros of its own."""
 CYCLE = 0.9
 """Of the multiply-adds that a core could start, those that direct gather-GEMM does."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """`outputs` is the m of F(m x m, r x r); 1: direct. `depth` is that from plane to plane. The
-    most accurate form is the least."""
+    """`outputs` is the m of F(m x m, r x r); 1: direct. `depth` is that from plane to plane; 1:
+    planes stay apart. The most accurate form is the least."""
 
     sparse: bool
     outputs: int = 1
@@ -54,8 +56,11 @@ class Form:
         return cls(zeros == "sparse", outputs, *depth)
 
     def domain(self, layer: Layer) -> Domain:
-        *depth, _, taps = layer.kernel
-        return Domain(Transform(self.outputs, taps), Transform(self.depth, *(depth or [1])))
+        planes, _, taps = (1, *layer.kernel)[-3:]
+        plane = Transform(self.outputs, taps)
+        if self.depth == 1:
+            return Domain(plane, slices=planes)
+        return Domain(plane, Transform(self.depth, planes))
 
 
 FormTimes = Mapping[str, Mapping[Form, float]]
@@ -69,7 +74,7 @@ def forms_of(layer: Layer) -> tuple[Form, ...]:
     """All forms of a layer; the direct one with its zeros left out comes first."""
     sparse = (False,) if isinstance(layer.structure, Dense) else (True, False)
     return tuple(
-        sorted(Form(s, *outputs) for s in sparse for outputs in [(1, 1), *_tiles_of(layer)])
+        sorted(Form(s, *outputs) for s in sparse for outputs in [(1, 1), *_tiles_of(layer, s)])
     )
 
 
@@ -100,15 +105,16 @@ def fastest(times: Mapping[Form, float]) -> Form:
     return min(form for form, ms in times.items() if ms <= limit)
 
 
-def _tiles_of(layer: Layer) -> list[tuple[int, int]]:
+def _tiles_of(layer: Layer, sparse: bool) -> list[tuple[int, int]]:
     """(outputs, depth) of a convolution in two dimensions or three, with kernels that are square
-    in the plane and move pixel by pixel."""
+    in the plane and move pixel by pixel. Planes that hold no zeros need not stay apart."""
     if layer.kind not in ("conv2d", "conv3d") or set(layer.stride + layer.dilation) != {1}:
         return []
     depth, height, width = (1, *layer.kernel)[-3:]
     if height != width:
         return []
-    return list(product(WINOGRAD.get(width, ()), IN_DEPTH.get(depth, ())))
+    depths = [m for m in IN_DEPTH.get(depth, ()) if sparse or m > 1 or depth == 1]
+    return list(product(WINOGRAD.get(width, ()), depths))
 
 
 def _by_cycles(layer: Layer, forms: list[Form], weight: np.ndarray, target: Target) -> Form:
@@ -123,15 +129,15 @@ def _by_cycles(layer: Layer, forms: list[Form], weight: np.ndarray, target: Targ
     frame = [n + (k > 1) for n, k in zip(size, (1, *layer.kernel)[-3:], strict=True)]
     positions = round_up(batch * prod(frame), target.lanes)
     direct = positions * weight.size / layer.rate / (2 * target.lanes) / CYCLE / target.threads
-    kernels = np.any(weight != 0, axis=tuple(range(2, weight.ndim)))
-    kept = np.mean(kernels) if first.sparse else 1
     cycles = {first: direct}
     for form in others:
+        domain = form.domain(layer)
+        kept = np.mean(kernels(weight, domain).any((2, 3, 4))) if first.sparse else 1
         work = Work(
-            domain=form.domain(layer),
+            domain=domain,
             groups=-(-filters // group),
             filters=group,
-            columns=max(1, round(channels * kept)),
+            columns=max(1, round(channels * domain.slices * kept)),
             channels=channels,
             batch=batch,
             size=size,

@@ -28,7 +28,7 @@ from .samples_step import SamplesStep, runs_by_filters
 class LayerStep(Step):
     """y = gather_gemm(x, values, offset, row, bias, mask, residual?); a stride reads x's phases.
 
-    In the Winograd domain: y = winograd(x, values, channel, row, bias, residual?).
+    In the Winograd domain: y = winograd(x, values, source, row, bias, residual?).
     """
 
     layer: Layer
@@ -109,18 +109,19 @@ class LayerStep(Step):
     def _winograd(self, emission) -> tuple[Winograd, dict[str, np.ndarray]]:
         layer, form, target = self.layer, self.form, emission.target
         source, dest = emission.place(self.read), emission.place(self.result)
-        weight, domain = emission.array(layer.weight), form.domain(layer)
-        kernels = np.abs(weight).sum(axis=tuple(range(2, weight.ndim)))
+        domain = form.domain(layer)
+        kernels = pack.kernels(emission.array(layer.weight), domain)
+        sizes = np.abs(kernels).sum(axis=(2, 3, 4))
         if form.sparse:
-            packed = pack_weight(kernels, layer.structure.group, None)
+            packed = pack_weight(sizes, layer.structure.group, None)
         else:
-            packed = pack.all_kept(kernels, dense_group(dest.positions, target.lanes))
+            packed = pack.all_kept(sizes, dense_group(dest.positions, target.lanes))
         groups, _, columns, filters = packed.values.shape
         work = Work(
             domain, groups, filters, columns, source.channels, source.frame.batch, dest.size
         )
         cut, _ = best_cut(work, target)
-        constants = pack.transformed(weight, packed, domain, cut.groups)
+        constants = pack.transformed(kernels, packed, domain, cut.groups)
         for name, array in self._rows_and_bias(emission, packed).items():
             constants[name] = pack.in_rounds(array, cut.groups)
         kernel = Winograd(

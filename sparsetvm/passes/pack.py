@@ -69,19 +69,24 @@ def all_kept(weight: np.ndarray, group: int) -> Packed:
     return replace(packed, values=values)
 
 
+def kernels(weight: np.ndarray, domain: Domain) -> np.ndarray:
+    """weight [filters, channels, (t,) r, r] -> [filters, sources, planes, r, r]: what the domain
+    transforms as one."""
+    filters, channels, *_, lines, pixels = weight.shape
+    return weight.reshape(filters, channels * domain.slices, -1, lines, pixels)
+
+
 def transformed(
-    weight: np.ndarray, kept: Packed, domain: Domain, groups: int
+    kernels: np.ndarray, kept: Packed, domain: Domain, groups: int
 ) -> dict[str, np.ndarray]:
-    """What kernels/winograd.py reads of a weight [filters, channels, (t,) r, r], of which groups
-    keep the kernels that `kept`, of a weight [filters, channels], says; `groups` of them in a
-    round."""
-    filters, channels = kept.filters, kept.columns[:, 0]
-    *_, lines, pixels = weight.shape
-    points = domain.filters(weight.reshape(*weight.shape[:2], -1, lines, pixels))
-    values = points[filters[:, None, :], channels[:, :, None]]  # [groups, K, B, points]
+    """What kernels/winograd.py reads of kernels [filters, sources, planes, r, r], of which groups
+    keep those that `kept`, of a weight [filters, sources], says; `groups` of them in a round."""
+    filters, sources = kept.filters, kept.columns[:, 0]
+    points = domain.filters(kernels)
+    values = points[filters[:, None, :], sources[:, :, None]]  # [groups, K, B, points]
     values = values * (kept.values[:, 0] != 0)[..., None]
     rounds = in_rounds(values, groups).transpose(0, 4, 1, 2, 3)
-    return {"values": np.ascontiguousarray(rounds), "channel": in_rounds(channels, groups)}
+    return {"values": np.ascontiguousarray(rounds), "source": in_rounds(sources, groups)}
 
 
 def in_rounds(array: np.ndarray, groups: int) -> np.ndarray:

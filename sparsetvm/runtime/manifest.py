@@ -1,6 +1,7 @@
 """What an artifact says of itself: what it is for, what it takes and gives, and its steps."""
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ class TensorSpec:
     dtype: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """One kernel call of a run."""
 
@@ -30,7 +31,7 @@ class Step:
     """The layer's dotted name, or the operator's where no layer is behind it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LayerFacts:
     """One layer, as it was compiled."""
 
@@ -119,9 +120,11 @@ _PARTS = {"inputs": TensorSpec, "outputs": TensorSpec, "steps": Step, "layers": 
 def _read(key: str, value: Any) -> Any:
     """JSON knows lists and tables only; what is frozen holds tuples and records."""
     if key in _PARTS:
-        return tuple(_PARTS[key](**{k: _tuple(v) for k, v in part.items()}) for part in value)
-    return _tuple(value)
+        return tuple(_PARTS[key](**{k: _frozen(v) for k, v in part.items()}) for part in value)
+    return _frozen(value)
 
 
-def _tuple(value: Any) -> Any:
+def _frozen(value: Any) -> Any:
+    if isinstance(value, str):
+        return sys.intern(value)  # a thousand layers say the same few words
     return tuple(value) if isinstance(value, list) else value

@@ -15,16 +15,20 @@ from .words import name_channels, name_filters
 class KGS(Structure):
     """Drop the same positions in all kernels of a group of `filters` filters x `channels` channels.
 
-    Every group of filters keeps equally many of its (kernel group, position) pairs.
+    Every group of filters keeps equally many of its (kernel group, position) pairs. `together`
+    neighbouring positions go together: 9 of them are a plane of a 3x3x3 kernel, and where whole
+    planes go, those that stay can run in the Winograd domain.
     """
 
     filters: int = 8
     channels: int = 4
     rate: float = 3.6
     block: int | None = None
+    together: int = 1
 
     def __post_init__(self) -> None:
         _check("kgs", self)
+        check_whole("kgs", together=self.together)
 
     @property
     def group(self) -> int:
@@ -44,8 +48,8 @@ class KGS(Structure):
         )
 
     def units(self, channels: int, positions: int) -> np.ndarray:
-        first = np.arange(channels)[:, None] // self.channels * positions
-        return first + np.arange(positions)
+        runs = np.arange(positions) // self.together
+        return np.arange(channels)[:, None] // self.channels * (runs[-1] + 1) + runs
 
     def at_rate(self, rate: float) -> Structure:
         return replace(self, rate=rate)
@@ -54,13 +58,17 @@ class KGS(Structure):
         return float(self.rate)
 
     def __str__(self) -> str:
-        return f"kgs {self.filters}x{self.channels} {self.rate:.3g}x"
+        planes = f"x{self.together}" if self.together > 1 else ""
+        return f"kgs {self.filters}x{self.channels}{planes} {self.rate:.3g}x"
 
     def _strongest(self, energy: np.ndarray) -> np.ndarray:
-        pairs = in_runs(energy, 1, self.channels).sum(axis=2)
+        _, channels, positions = energy.shape
+        pairs = in_runs(in_runs(energy, 1, self.channels).sum(axis=2), 2, self.together)
+        pairs = pairs.sum(axis=3)
         flat = pairs.reshape(len(pairs), -1)
         kept = largest(flat, share(flat.shape[1], self.rate)).reshape(pairs.shape)
-        return np.repeat(kept, self.channels, axis=1)[:, : energy.shape[1]]
+        kept = np.repeat(np.repeat(kept, self.channels, axis=1), self.together, axis=2)
+        return kept[:, :channels, :positions]
 
 
 @structures.register("vanilla")

@@ -73,7 +73,7 @@ def gather_of(task: Task) -> Gather:
     kernel, (_, values, columns, *rest) = task.kernel, task.arguments
     if isinstance(kernel, Winograd):
         _, points, groups, kept, filters = values.shape
-        point = kernel.room * (kernel.work.channels + 1) * np.arange(points)
+        point = kernel.room * (kernel.work.sources + 1) * np.arange(points)
         offset = point[:, None] + kernel.room * columns[0][:, None]
         used = kernel.cut.bands * kernel.segment
         extents = (groups, filters, points, kept)

@@ -16,7 +16,7 @@ from sparsetvm.kernels.winograd import Winograd, reach, winograd
 from sparsetvm.passes.form import Form, forms_of
 from sparsetvm.schedules import find
 from sparsetvm.schedules.pick import Default
-from sparsetvm.sparsity import Connectivity, Dense, PatternConnectivity, Vanilla
+from sparsetvm.sparsity import KGS, Connectivity, Dense, PatternConnectivity, Vanilla
 from sparsetvm.targets import resolve
 from tests.kernels.layers import Case, program_of, run_cases
 
@@ -71,6 +71,15 @@ def test_clips_are_transformed_from_plane_to_plane_too(form):
     for result in run_cases(IN_TIME, structure, resolve("cpu", 2), rng, lambda layer: form):
         assert form in forms_of(result.layer)
         assert result.error < 3 * TOLERANCE, result.layer
+
+
+@pytest.mark.parametrize("form", ["sparse F(2x2)", "sparse F(4x4)"])
+@pytest.mark.parametrize("structure", [KGS(4, 2, 2.0, together=9), Vanilla(2, 1, 3.0)], ids=str)
+def test_planes_of_a_kernel_that_stay_apart_keep_their_own_zeros(structure, form):
+    form, rng = Form.parse(form), np.random.default_rng(0)
+    for result in run_cases(IN_TIME, structure, resolve("cpu", 2), rng, lambda layer: form):
+        assert form in forms_of(result.layer)
+        assert result.error < TOLERANCE, result.layer
 
 
 @pytest.mark.parametrize("outputs, depth", [(1, 1), (4, 1), (2, 1), (4, 2), (4, 4)])

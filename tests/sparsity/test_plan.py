@@ -146,7 +146,8 @@ def test_the_other_ready_plans_are_what_their_names_say():
         return Plan.named(name).structure_for("conv", "conv2d", CONV).rate_for(CONV)
 
     assert rate("connectivity3.6x-b8") == rate("kgs3.6x") == rate("vanilla3.6x") == 3.6
-    assert rate("kgs3.2x") == 3.2
+    assert rate("kgs3.6x-planes") == 3.6
+    assert rate("kgs3.2x") == rate("kgs3.2x-planes") == 3.2
     assert rate("block4x1-75") == 4
     assert rate("bcr8x-b8") == 8
     assert rate("block4x1-70") == pytest.approx(1 / 0.3)

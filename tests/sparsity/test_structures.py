@@ -92,6 +92,13 @@ def test_kgs_drops_the_same_positions_in_a_group_of_kernels():
     ]
 
 
+def test_kgs_drops_neighbouring_positions_together():
+    weight = [[[5, 1, 1, 2, 1], [5, 1, 1, 2, 1], [1, 1, 4, 1, 9], [1, 1, 4, 1, 1]]]
+    assert kept(KGS(filters=1, channels=2, rate=3, together=2), weight) == [
+        [[5, 1, 0, 0, 0], [5, 1, 0, 0, 0], [0, 0, 0, 0, 9], [0, 0, 0, 0, 1]]
+    ]
+
+
 def test_vanilla_drops_whole_groups_of_kernels():
     weight = [[[5, 1, 1], [5, 1, 1], [1, 1, 4], [1, 1, 4]]]
     assert kept(Vanilla(filters=1, channels=2, rate=2), weight) == [
@@ -148,6 +155,7 @@ def test_textbook_bcr_prunes_single_rows(rng):
         (Block(4, 1, 10 / 3), "block 4x1 3.33x"),
         (BCR(), "bcr 16x64 rows 2x, columns 4x"),
         (KGS(), "kgs 8x4 3.6x"),
+        (KGS(together=9), "kgs 8x4x9 3.6x"),
         (Vanilla(), "vanilla 8x4 3.6x"),
         (NM(), "2:4"),
     ],
@@ -272,6 +280,7 @@ def test_blocks_have_a_channel(name):
         ("pattern+connectivity", {"connectivity": "much"}, "connectivity: connectivity says how"),
         ("block", {"rate": float("nan")}, "block: rate says how many times fewer stay"),
         ("kgs", {"channels": 0}, "kgs: channels is a whole number from 1 up; got 0"),
+        ("kgs", {"together": 0}, "kgs: together is a whole number from 1 up; got 0"),
         ("vanilla", {"rate": 0}, "vanilla: rate says how many times fewer stay"),
         ("pattern", {"entries": 0}, "pattern: entries is a whole number from 1 up; got 0"),
         ("pattern", {"patterns": -1}, "pattern: patterns is a whole number from 1 up; got -1"),
