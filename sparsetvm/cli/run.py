@@ -38,6 +38,8 @@ def command(
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(help="Runs to time.", min=1)] = 20,
+    device: options.Device = None,
+    tracker: options.Tracker = None,
     profile: Annotated[bool, typer.Option("--profile", help="Print each step's time.")] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -46,13 +48,19 @@ def command(
     from ..runtime.inputs import SEED, random_inputs
 
     seed = SEED if input is None else None
-    show_settings("run", artifact=artifact, input=input, seed=seed, repeats=repeats, output=output)
+    where = {"device": device, "tracker": tracker}
+    show_settings("run", artifact=artifact, input=input, seed=seed, repeats=repeats, **where)
     from ..files import check_writable
     from ..runtime import load
+    from ..runtime.artifact import Artifact
+    from ..runtime.remote import RemoteEngine
 
     if output is not None:
         check_writable(output, overwrite)
-    engine = load(artifact)
+    if device is None:
+        engine = load(artifact)
+    else:
+        engine = RemoteEngine(Artifact.load(artifact), device, tracker)
     values = random_inputs(engine.manifest) if input is None else _read(input, engine.manifest)
     result = engine(values)
     with progress(f"running {artifact}"):
