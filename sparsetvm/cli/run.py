@@ -1,5 +1,7 @@
-"""sparsetvm run: an artifact on this machine, timed."""
+"""sparsetvm run: an artifact on this machine or on a device, timed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,7 @@ from .output import progress, show_result, show_settings
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..runtime import Manifest
+    from ..runtime import Engine, Manifest
 
 EXAMPLE = "sparsetvm compile conv:8x8x3x28 -o c.stvm && sparsetvm run c.stvm"
 
@@ -51,26 +53,36 @@ def command(
     where = {"device": device, "tracker": tracker}
     show_settings("run", artifact=artifact, input=input, seed=seed, repeats=repeats, **where)
     from ..files import check_writable
-    from ..runtime import load
-    from ..runtime.artifact import Artifact
-    from ..runtime.remote import RemoteEngine
 
     if output is not None:
         check_writable(output, overwrite)
-    if device is None:
-        engine = load(artifact)
-    else:
-        engine = RemoteEngine(Artifact.load(artifact), device, tracker)
-    values = random_inputs(engine.manifest) if input is None else _read(input, engine.manifest)
-    result = engine(values)
-    with progress(f"running {artifact}"):
-        times = engine.profile(values, repeats)
+    with _engine(artifact, device, tracker) as engine:
+        values = random_inputs(engine.manifest) if input is None else _read(input, engine.manifest)
+        result = engine(values)
+        with progress(f"running {artifact}"):
+            times = engine.profile(values, repeats)
     if output is not None:
         outputs = result if isinstance(result, tuple) else (result,)
         names = [spec.name for spec in engine.manifest.outputs]
         _write(output, dict(zip(names, outputs, strict=True)), overwrite)
     text = str(times) if profile else str(times).split("\n")[0]
     show_result(times.to_json() | {"seed": seed}, text, json)
+
+
+@contextmanager
+def _engine(artifact: Path, device: str | None, tracker: str | None) -> "Iterator[Engine]":
+    """Here, or on a device that is given back at the end."""
+    from ..runtime import Artifact, load
+    from ..runtime.device import Device
+    from ..runtime.remote import RemoteEngine
+    from ..runtime.tracker import Remote
+
+    if device is None:
+        yield load(artifact)
+        return
+    loaded = Artifact.load(artifact)
+    with Device(Remote(device, tracker), loaded.manifest.threads) as there:
+        yield RemoteEngine(loaded, there)
 
 
 def _read(path: Path, manifest: "Manifest") -> "np.ndarray | dict[str, np.ndarray]":

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tvm.rpc import base
+
 from .._tvm import tvm
 from ..errors import DeviceError
 
@@ -20,6 +22,16 @@ ANSWER = 5.0
 """Seconds in which a tracker answers."""
 POLL = 0.5
 """Seconds between two looks for a free device."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Where devices of one kind are found."""
+
+    key: str
+    """What the tracker knows them by."""
+    tracker: str | None = None
+    """host:port; None: DEFAULT."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +77,19 @@ class Tracker:
             for key in sorted(there)
         )
 
-    def session(self, key: str, wait: float = 60.0, limit: float = 0.0) -> "tvm.rpc.RPCSession":
-        """A session on a free device of `key`, once there is one; for `wait` seconds at most.
+    def known(self, key: str) -> Devices:
+        """The devices of `key`, free or not; DeviceError where there is none."""
+        devices = self.devices()
+        for one in devices:
+            if one.key == key:
+                return one
+        raise DeviceError(self._none_free(key, devices, 0))
+
+    def session(
+        self, key: str, wait: float = 60.0, limit: float = 0.0
+    ) -> "tuple[tvm.rpc.RPCSession, str]":
+        """A session on a free device of `key` and the device's address, once there is one; for
+        `wait` seconds at most.
 
         The device itself ends the session after `limit` seconds, whatever it does then; 0: never.
         """
@@ -77,7 +100,21 @@ class Tracker:
             time.sleep(POLL)
             devices = self.devices()
         with device_errors(key):
-            return self._client().request(key, session_timeout=limit)
+            host, port, match = self._request(key)
+            return tvm.rpc.connect(host, port, match, session_timeout=limit), f"{host}:{port}"
+
+    def _request(self, key: str) -> tuple[str, int, str]:
+        """Address and password of a device that is now ours; OSError where another took it first.
+
+        TVM's own request would wait for the next one for ever.
+        """
+        client = self._client()
+        client._sock.settimeout(ANSWER)
+        base.sendjson(client._sock, [base.TrackerCode.REQUEST, key, "", 1])
+        code, address = base.recvjson(client._sock)
+        if code != base.TrackerCode.SUCCESS:
+            raise DeviceError(f"the tracker at {self.address} refuses {key!r}: {address}")
+        return tuple(address)
 
     def _client(self) -> "tvm.rpc.TrackerSession":
         try:

@@ -12,7 +12,7 @@ import pytest
 from sparsetvm.runtime.tracker import Tracker
 
 KEY = "this-machine"
-START = 60
+START = 300
 """Seconds in which a server is there."""
 
 

@@ -1,13 +1,17 @@
 """A net on a device behind a tracker computes what it computes here."""
 
+import gc
+
 import numpy as np
 import pytest
 
 import sparsetvm as st
 from sparsetvm.bench import nets
 from sparsetvm.errors import DeviceError, InputError
+from sparsetvm.runtime.device import Device
+from sparsetvm.runtime.inputs import random_inputs
 from sparsetvm.runtime.remote import RemoteEngine
-from sparsetvm.runtime.tracker import Tracker
+from sparsetvm.runtime.tracker import Remote, Tracker
 from tests.rpc.conftest import free_port, wait_for
 
 
@@ -20,7 +24,8 @@ def artifact():
 def test_the_result_is_that_of_this_machine(artifact, device, tracker):
     rng = np.random.default_rng(0)
     x = rng.standard_normal(artifact.manifest.inputs[0].shape).astype(np.float32)
-    with RemoteEngine(artifact, device, tracker) as engine:
+    with Device(Remote(device, tracker), threads=1) as there:
+        engine = RemoteEngine(artifact, there)
         for _ in range(2):
             np.testing.assert_array_equal(engine(x), st.load(artifact)(x))
             x = 2 * x
@@ -31,14 +36,26 @@ def test_the_result_is_that_of_this_machine(artifact, device, tracker):
     assert str(profile).count("\n") == 0 and 0 < profile.total.ms < 1000
 
 
-def test_a_device_that_is_taken_is_busy_and_given_back(artifact, device, tracker):
+def test_a_device_that_is_taken_is_busy_and_given_back(device, tracker):
     wait_for(device, tracker)
-    with RemoteEngine(artifact, device, tracker):
+    with Device(Remote(device, tracker), threads=1):
         (one,) = Tracker(tracker).devices()
         assert (one.key, one.free, one.busy) == (device, 0, 1)
         with pytest.raises(DeviceError, match=r"all 1 devices 'this-machine' were busy for 1 s"):
             Tracker(tracker).session(device, wait=1)
     wait_for(device, tracker)
+
+
+def test_a_device_is_given_back_though_somebody_holds_what_ran_on_it(artifact, device, tracker):
+    wait_for(device, tracker)
+    gc.disable()
+    try:
+        with Device(Remote(device, tracker), threads=1) as there:
+            engine = RemoteEngine(artifact, there)
+            engine(random_inputs(artifact.manifest))
+        wait_for(device, tracker)
+    finally:
+        gc.enable()
 
 
 def test_a_device_that_nobody_knows_is_said(device, tracker):
