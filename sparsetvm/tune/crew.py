@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 
 from ..errors import DeviceError
 from .evolve import Candidate
-from .job import Measured
+from .job import Measured, reason_of
 from .worker import Worker
 
 
 @dataclass(frozen=True)
 class Work:
-    """A candidate that is being measured; for the second time where the device may have been to
-    blame for what came out of the first."""
+    """A candidate that is being measured; `before` is how it failed the first time, where the
+    device may have been to blame."""
 
     candidate: Candidate
     program: str
-    is_second: bool = False
+    before: str | None = None
 
 
 class Crew:
@@ -54,10 +54,12 @@ class Crew:
                     continue
                 measured = future.result()
                 self._await(worker)
-                if measured.doubtful and not work.is_second:
-                    self._say(f"a candidate is tried again: {measured.failure}")
-                    again.append(replace(work, is_second=True))
+                if measured.doubtful and work.before is None:
+                    again.append(replace(work, before=measured.failure))
                 else:
+                    if work.before is not None:
+                        end = measured.failure or "all was well"
+                        self._say(f"{work.before}; the candidate was tried again: {end}")
                     yield work.candidate, measured
 
     def __enter__(self) -> "Crew":
@@ -85,4 +87,4 @@ class Crew:
         except DeviceError as err:
             if not self._idle and not self._busy:
                 raise
-            self._say(f"one device less: {str(err).splitlines()[0]}")
+            self._say(f"one device less: {reason_of(err)}")

@@ -19,6 +19,7 @@ class Here:
 
     def __init__(self, job: Job):
         self._job, self._target = job, tvm.target.Target(dict(job.target))
+        self.limit = job.limit
         use_threads(job.threads)
         self._tensors, arrays = [], []
         for array in (*job.arguments, *(np.zeros(shape, np.float32) for shape in job.outputs)):

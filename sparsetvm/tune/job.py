@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import SparseTVMError
 from ..runtime.tracker import Remote
 from ..targets.link import Linker
 
@@ -76,7 +77,7 @@ def believed(timed: Callable[[], Sequence[float]], end: float = float("inf")) ->
             return tuple(lowest)
 
 
-def last_line(err: BaseException) -> str:
-    """What TVM says, without its stack."""
-    said = str(err).strip()
-    return said.splitlines()[-1] if said else type(err).__name__
+def reason_of(err: Exception) -> str:
+    """What it says in one line: our errors begin with it, TVM's end with it, after their stack."""
+    lines = str(err).strip().splitlines() or [type(err).__name__]
+    return lines[0 if isinstance(err, SparseTVMError) else -1]

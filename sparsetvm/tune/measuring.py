@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 import psutil
 
 from ..errors import DeviceError
-from .job import Measured, last_line
+from .job import Measured, reason_of
 
 BUILD = 60.0
 """Seconds that a candidate may take to compile."""
@@ -57,11 +57,13 @@ def serve(number: int) -> None:
             try:
                 signal.setitimer(signal.ITIMER_REAL, BUILD)
                 run = place.build(request)
+                signal.setitimer(signal.ITIMER_REAL, 0)
                 pipe.send(RAN)
-                signal.setitimer(signal.ITIMER_REAL, job.limit)
+                place.be_ready()  # a session may have ended in the meantime
+                signal.setitimer(signal.ITIMER_REAL, place.limit)
                 measured = place.measure(run)
             except Exception as err:  # whatever a candidate makes TVM say
-                measured = Measured(failure=last_line(err))
+                measured = Measured(failure=reason_of(err))
             signal.setitimer(signal.ITIMER_REAL, 0)
             if measured.failure:
                 place.let_go()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ..errors import DeviceError
+from .job import reason_of
 
 T = TypeVar("T")
 
@@ -31,7 +32,7 @@ def patiently(
         except DeviceError as err:
             if time.monotonic() - start > PATIENCE:
                 raise
-            reason = str(err).splitlines()[0]
+            reason = reason_of(err)
         pause(seconds)
         seconds = min(2 * seconds, LONGEST_PAUSE)
     if reason is not None:

@@ -103,9 +103,9 @@ def tune(
     device: str | None = None,
     tracker: str | None = None,
 ) -> Tuned:
-    """Search the schedules of every kernel of a net, `trials` candidates each, then find the fastest
-    form of each layer in the net: on this machine, or on the devices that a tracker (host:port)
-    knows by the key `device`.
+    """Search the schedules of every kernel of a net, `trials` candidates each, then find the
+    fastest form of each layer in the net: here, or on all devices that a tracker (host:port) knows
+    by the key `device`.
 
     The same call again goes on where the last one ended, however it ended. `database` is a path or
     an SQLAlchemy URL, the user's own by default; `compile` finds what is stored there. `name` is
