@@ -42,12 +42,14 @@ def compile(
     database: str | Path | None = None,
     dump: str | Path | None = None,
     winograd: bool = True,
+    device: str | None = None,
 ) -> Artifact:
     """A LayerIR, or whatever `export` takes, as an artifact for `target`.
 
     `threads` is how many a run may use, all cores of the device by default. Kernels that were tuned
     for this device get their best schedule, from tuning_logs/ or the tuning database (`database`, a
     path or URL; the user's own by default). `dump` is a folder for the module after each phase.
+    `device` is the key of the device that they were tuned on, where it was behind a tracker.
     Without `winograd` every layer runs directly: slower, and a digit more accurate.
     """
     ir = model if isinstance(model, LayerIR) else export(model, example_inputs, plan)
@@ -58,7 +60,7 @@ def compile(
             )
         verify(ir)
     ir = in_relax(ir)
-    device = resolve(target, threads)
+    device = resolve(target, threads, device)
     records = Records(device, database)
     folder = Path(dump) if dump else None
     times = records.times(ir.layers)

@@ -38,7 +38,7 @@ def build(
         path = Path(folder) / "library.so"
         executable.export_library(str(path), fcompile=target.linker)
         library = path.read_bytes()
-    arrays, steps = program.arrays, _steps(program, {layer.name for layer in ir.layers})
+    arrays, steps = program.arrays, steps_of(program, ir)
     packed: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
     for name, array in arrays.items():
         layer, _, role = name.rpartition(".")
@@ -64,9 +64,9 @@ def build(
     return Artifact(library, {name: arrays[name] for name in program.parameters}, manifest)
 
 
-def _steps(program: Imported, layers: set[str]) -> tuple[Step, ...]:
+def steps_of(program: Imported, ir: LayerIR) -> tuple[Step, ...]:
     """The kernel calls of main in order; one that reads a layer's packed constants is its step."""
-    steps = []
+    layers, steps = {layer.name for layer in ir.layers}, []
     for call in kernel_calls(program):
         owner = next((name for name in call.owners if name in layers), None)
         steps.append(Step(call.kernel, owner or call.kernel.rstrip("0123456789")))

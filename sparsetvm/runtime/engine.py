@@ -216,7 +216,7 @@ def _load_library(library: bytes):
 
 
 def _check_runs_here(manifest: Manifest) -> None:
-    """Foreign instructions kill the process, and another TVM misreads the library's bytecode."""
+    """Foreign instructions kill the process."""
     missing = set(manifest.features) - extensions(host())
     if missing:
         raise TargetError(
@@ -224,6 +224,11 @@ def _check_runs_here(manifest: Manifest) -> None:
             f" which {device_name()} lacks\n"
             f"  compile the net on this machine, or with --target cpu:{host()['mcpu']} on the other"
         )
+    check_version(manifest)
+
+
+def check_version(manifest: Manifest) -> None:
+    """Another TVM's bytecode is misread."""
     version = manifest.versions["tvm"]
     if version != tvm.__version__:
         raise FileError(
