@@ -18,10 +18,7 @@ def command(
     plan: options.Plan = None,
     target: options.Target = "cpu",
     threads: options.Threads = None,
-    db: Annotated[
-        str | None,
-        typer.Option(help="Tuning records: a file or URL; left out: your own.", show_default=False),
-    ] = None,
+    db: options.Records = None,
     dump: Annotated[
         Path | None,
         typer.Option(help="A folder for the module after each phase.", show_default=False),

@@ -41,6 +41,10 @@ Threads = Annotated[
     int | None,
     typer.Option(help="Threads of a run; left out: all cores.", show_default=False),
 ]
+Records = Annotated[
+    str | None,
+    typer.Option(help="Tuning records: a file or URL; left out: your own.", show_default=False),
+]
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="The file to write.", show_default=False)
 ]

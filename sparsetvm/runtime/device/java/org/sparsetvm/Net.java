@@ -3,10 +3,10 @@ package org.sparsetvm;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
-/** The net of libnet.so; for one caller at a time. Runtime exceptions say what went wrong. */
+/** The net of libsparsetvm_net.so; for one caller at a time. Runtime exceptions say what went wrong. */
 public final class Net implements AutoCloseable {
     static {
-        System.loadLibrary("net");
+        System.loadLibrary("sparsetvm_net");
     }
 
     private long handle;
