@@ -6,14 +6,16 @@ from typing import Any
 
 from .errors import ModelError
 from .frontends import read
+from .frontends.imported import Imported
 from .ir import LayerIR, verify
-from .passes.form import choose
+from .passes.form import Form, FormTimes, choose
 from .passes.layer_ir import in_relax, layer_ir
 from .passes.pipeline import program_of, to_code, to_layers
 from .runtime.artifact import Artifact
 from .runtime.build import build
+from .runtime.bundle import Bundle, build_bundle
 from .sparsity.plan import Plan
-from .targets import resolve
+from .targets import Target, resolve
 from .tune.lookup import Records
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,31 @@ def compile(
     `device` is the key of the device that they were tuned on, where it was behind a tracker.
     Without `winograd` every layer runs directly: slower, and a digit more accurate.
     """
+    ir = _layers(model, example_inputs, plan)
+    resolved = resolve(target, threads, device)
+    code, forms, times = _code(ir, resolved, database, dump, winograd)
+    return build(code, ir, resolved, forms, times)
+
+
+def bundle(
+    model: LayerIR | Any,
+    example_inputs: Any = None,
+    plan: Plan | str | Path | None = None,
+    target: str = "android-cpu",
+    threads: int | None = None,
+    database: str | Path | None = None,
+    winograd: bool = True,
+    device: str | None = None,
+) -> Bundle:
+    """What `compile` takes, for a device without Python and without TVM: machine code, weights, and
+    sources that a C++ compiler makes a library of."""
+    ir = _layers(model, example_inputs, plan)
+    resolved = resolve(target, threads, device)
+    code, _, _ = _code(ir, resolved, database, None, winograd)
+    return build_bundle(code, ir, resolved)
+
+
+def _layers(model: LayerIR | Any, example_inputs: Any, plan: Plan | str | Path | None) -> LayerIR:
     ir = model if isinstance(model, LayerIR) else export(model, example_inputs, plan)
     if model is ir:
         if plan is not None:
@@ -59,12 +86,21 @@ def compile(
                 f"{ir.source} has its plan inside; export it again with the other plan"
             )
         verify(ir)
-    ir = in_relax(ir)
-    device = resolve(target, threads, device)
-    records = Records(device, database)
+    return in_relax(ir)
+
+
+def _code(
+    ir: LayerIR,
+    target: Target,
+    database: str | Path | None,
+    dump: str | Path | None,
+    winograd: bool,
+) -> tuple[Imported, dict[str, Form], FormTimes]:
+    """The net's kernels, each layer's form, and what tuning measured of them."""
+    records = Records(target, database)
     folder = Path(dump) if dump else None
     times = records.times(ir.layers)
-    forms = choose(ir.layers, ir.arrays, device, times, winograd)
-    code = to_code(program_of(ir), ir.layers, device, forms, records.trace_of, folder)
+    forms = choose(ir.layers, ir.arrays, target, times, winograd)
+    code = to_code(program_of(ir), ir.layers, target, forms, records.trace_of, folder)
     log.info("%s", records)
-    return build(code, ir, device, forms, times)
+    return code, forms, times

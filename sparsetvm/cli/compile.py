@@ -18,17 +18,8 @@ def command(
     plan: options.Plan = None,
     target: options.Target = "cpu",
     threads: options.Threads = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            help="The key of the device whose tuning records count; left out: this machine's.",
-            show_default=False,
-        ),
-    ] = None,
-    db: Annotated[
-        str | None,
-        typer.Option(help="Tuning records: a file or URL; left out: your own.", show_default=False),
-    ] = None,
+    device: options.TunedOn = None,
+    db: options.Records = None,
     dump: Annotated[
         Path | None,
         typer.Option(help="A folder for the module after each phase.", show_default=False),

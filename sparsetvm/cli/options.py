@@ -52,6 +52,18 @@ Device = Annotated[
         show_default=False,
     ),
 ]
+TunedOn = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        help="The key of the device whose tuning records count; left out: this machine's.",
+        show_default=False,
+    ),
+]
+Records = Annotated[
+    str | None,
+    typer.Option(help="Tuning records: a file or URL; left out: your own.", show_default=False),
+]
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="The file to write.", show_default=False)
 ]
