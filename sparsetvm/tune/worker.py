@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 
 from .._tvm import tvm
-from ..passes.schedule import finished, single_threaded
+from ..passes.schedule import finished, shared_among
 from ..targets.target import Target
 from .task import Task
 
@@ -54,9 +54,7 @@ class Worker:
         kernel = module["main"]
         if self._task.margins is not None:
             kernel = finished(kernel, self._task.margins, self._target)
-        if self._target.threads == 1:
-            kernel = single_threaded(kernel)
-        module = tvm.IRModule({"main": kernel})
+        module = tvm.IRModule({"main": shared_among(kernel, self._target.threads)})
         if self._process is None:
             self._start()
         doing, limit = "compiled", BUILD
