@@ -41,7 +41,7 @@ class RecurrentStep(Step):
             columns=columns,
             lanes=target.lanes if hidden % target.lanes == 0 else 1,
             reverse=layer.reverse,
-            shared=target.threads > 1,
+            threads=min(target.threads, tiles),
         )
         first = 2 if layer.bias is None else 3
         projected, state = self.call.args[0], self.call.args[first:]

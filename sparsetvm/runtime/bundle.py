@@ -24,7 +24,8 @@ SOURCES = (
     *("threads.cc", "threads.h", "java/Example.java", "java/net_jni.cc"),
     "java/org/sparsetvm/Net.java",
 )
-"""What every bundle holds, from the folder standalone/; names in README.md stand for what differs."""
+"""What every bundle holds, from the folder standalone/; names in README.md stand for what
+differs."""
 
 _CODES = {"int": 0, "uint": 1, "float": 2, "bool": 6}
 """DLPack's numbers for kinds of dtypes."""

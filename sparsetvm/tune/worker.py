@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 
 from .._tvm import tvm
 from ..errors import DeviceError
-from ..passes.schedule import finished, single_threaded
+from ..passes.schedule import finished, shared_among
 from ..runtime.tracker import Remote
 from ..targets.target import Target
 from .job import Job, Measured
@@ -65,9 +65,8 @@ class Worker:
         kernel = module["main"]
         if self._task.margins is not None:
             kernel = finished(kernel, self._task.margins, self._target)
-        if self._target.threads == 1:
-            kernel = single_threaded(kernel)
-        return tvm.ir.save_json(tvm.IRModule({"main": kernel}))
+        module = tvm.IRModule({"main": shared_among(kernel, self._target.threads)})
+        return tvm.ir.save_json(module)
 
     def be_ready(self) -> None:
         """Start, and wait until there is a device that works; DeviceError if there is none."""
