@@ -52,7 +52,8 @@ def compile(
     for this device get their best schedule, from tuning_logs/ or the tuning database (`database`, a
     path or URL; the user's own by default). `dump` is a folder for the module after each phase.
     `device` is the key of the device that they were tuned on, where it was behind a tracker.
-    Without `winograd` every layer runs directly: slower, and a digit more accurate.
+    Without `winograd` every layer runs directly: slower, and a digit more accurate. GPUs have no
+    other form yet.
     """
     ir = _layers(model, example_inputs, plan)
     resolved = resolve(target, threads, device)
@@ -100,7 +101,7 @@ def _code(
     records = Records(target, database)
     folder = Path(dump) if dump else None
     times = records.times(ir.layers)
-    forms = choose(ir.layers, ir.arrays, target, times, winograd)
+    forms = choose(ir.layers, ir.arrays, target, times, winograd and not target.is_gpu)
     code = to_code(program_of(ir), ir.layers, target, forms, records.trace_of, folder)
     log.info("%s", records)
     return code, forms, times

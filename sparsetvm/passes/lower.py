@@ -61,7 +61,7 @@ def lower(
     the weights.
     """
     steps = _steps(program, {layer.name: layer for layer in layers}, target, forms)
-    layout = Layout(target.lanes)
+    layout = Layout(target.vector)
     for step in steps:
         step.place(layout)
     return _Emission(program, layout, target).run(steps, forms)
@@ -181,7 +181,7 @@ class _Emission:
     def convert(self, value: Value, to: Value, stride, phases):
         """`value` laid out as `to`: from its flat form if there is one, else from the plain
         tensor."""
-        dest, lanes = self.place(to), self.target.lanes
+        dest, lanes = self.place(to), self.target.vector
         if value.name in self._flat:
             kernel = flat.from_flat(dest, self.place(value), stride, phases, lanes)
             return self.kernel("from_flat", kernel, [self._flat[value.name]], (dest.length,))

@@ -7,6 +7,7 @@ import tvm_ffi
 from .._tvm import s_tir, tirx
 from ..kernels.frame import Frame
 from ..kernels.margins import MARGINS, Margins
+from ..kernels.on_threads import on_threads
 from ..kernels.prefetch import with_prefetch
 from ..schedules import find
 from ..schedules.pick import Default
@@ -33,7 +34,7 @@ def schedule(module, target: Target, trace_of: TraceOf):
         if isinstance(function, tirx.PrimFunc):
             if KERNEL in function.attrs:
                 function = _scheduled(function, target, trace_of(function))
-            scheduled[name] = shared_among(function, target.threads)
+            scheduled[name] = _shared_out(function, target)
     for name, function in scheduled.items():
         module.update_func(name, function)
     return module
@@ -53,6 +54,13 @@ def _scheduled(function, target: Target, tuned):
     if tuned is not None:
         done = done.with_attr(RECORD, tuned[1])
     return done.with_attr("tirx.is_scheduled", True)
+
+
+def _shared_out(function, target: Target):
+    """A scheduled function on the threads of the target."""
+    if not target.is_gpu:
+        return shared_among(function, target.threads)
+    return on_threads(function, target.lanes, target.group)
 
 
 def finished(function, margins: Margins, target: Target):

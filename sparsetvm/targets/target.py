@@ -23,7 +23,7 @@ class Target:
     features: frozenset[str]
     """Vector extensions that generated code may use; a device that lacks one cannot run it."""
     lanes: int
-    """float32 numbers in one vector."""
+    """float32 numbers in one vector; on a GPU, threads in step."""
     registers: int
     """Vector registers for sums, weights and inputs that are used more than once."""
     threads: int
@@ -38,11 +38,27 @@ class Target:
     open_device: Callable[[], "tvm.runtime.Device"]
     key: str | None = None
     """What a tracker knows the device by; None: this machine, or any device of this target."""
+    group: int = 0
+    """Most threads of a GPU that can wait for each other; 0: this is no GPU."""
+
+    @property
+    def is_gpu(self) -> bool:
+        return self.group > 0
+
+    @property
+    def vector(self) -> int:
+        """float32 numbers that one thread takes at once: on a GPU the lanes are threads."""
+        return 1 if self.is_gpu else self.lanes
+
+    @property
+    def chip(self) -> str:
+        """What code is generated for, by the compiler's name: 'znver5', 'sm_90', 'adreno'."""
+        return str(next(self.tvm[key] for key in ("mcpu", "arch", "device") if key in self.tvm))
 
     @property
     def device(self) -> str:
         """What its records are kept under: 'cpu znver5', 'pixel6 android-cpu generic'."""
-        place = f"{self.name.partition(':')[0]} {self.tvm['mcpu']}"
+        place = f"{self.name.partition(':')[0]} {self.chip}"
         return f"{self.key} {place}" if self.key else place
 
 
@@ -59,6 +75,8 @@ def resolve(name: str, threads: int | None = None, key: str | None = None) -> Ta
     cpu                       the CPU of this machine
     cpu:haswell               code for another CPU of its family, by LLVM's name
     android-cpu, linux-arm64  64-bit ARM devices; android-cpu:cortex-a76 is one CPU of theirs
+    android-opencl            a phone's GPU; android-opencl:mali, for it is Adreno otherwise
+    cuda                      the GPU of this machine; cuda:sm_80 is one by its architecture
     """
     if threads is not None and threads < 1:
         raise TargetError(f"threads must be 1 or more; got {threads}\n  leave it out for all cores")
