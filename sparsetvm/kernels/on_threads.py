@@ -1,6 +1,7 @@
 """Give loops that no schedule has seen to the threads of a GPU."""
 
 from collections.abc import Iterator
+from itertools import groupby
 from math import prod
 
 import tvm_ffi
@@ -13,26 +14,31 @@ _THREAD = 1  # IterVar's kThreadIndex
 
 
 def on_threads(function, lanes: int, group: int):
-    """A function's statements, each a kernel of its own; those that are on threads stay.
+    """A function whose statements are kernels; those that are on threads already stay.
 
-        for c: (for h, w: y[...] = ...; for i: y[...] = 0)
+        for c: (for h, w: y[...] = x[...]; for i: y[...] = 0)
         -->
-        for block, thread: c, h, w = block * threads + thread; y[...] = ...
-        for block, thread: c, i = block * threads + thread; y[...] = 0
+        for block, thread:
+            i = block * threads + thread
+            if i < n: y[... c, h, w of i ...] = x[...]
+            elif i < n + m: y[... c, i of i - n ...] = 0
 
-    Kernels on flat activations write each place from what they read, so the order of their loops
-    does not matter; where one adds to what it has written, it does so within a row, the outermost
-    loop. `group` is the most threads of a block, a multiple of the `lanes` in step.
+    Kernels on flat activations write each place once, from what others wrote, so that the order of
+    their loops does not matter; where one adds to what it has written, it does so within a row, the
+    outermost loop. `group` is the most threads of a block, a multiple of the `lanes` in step.
     """
 
-    def bound(body):
-        for statement in _parts(body):
-            if _has_threads(statement):
-                yield statement
+    def bound(body) -> list:
+        done: list = []
+        for has_threads, statements in groupby(_parts(body), _has_threads):
+            if has_threads:
+                done += statements
             else:
-                yield from (_bound(*nest, lanes, group) for nest in _nests(statement, ()))
+                nests = [nest for statement in statements for nest in _nests(statement, ())]
+                done.append(_bound(nests, lanes, group))
+        return done
 
-    return with_statements(function, lambda body: list(bound(body)))
+    return with_statements(function, bound)
 
 
 def _nests(statement, loops: tuple) -> Iterator[tuple]:
@@ -47,21 +53,30 @@ def _nests(statement, loops: tuple) -> Iterator[tuple]:
         yield loops, statement
 
 
-def _bound(loops: tuple, body, lanes: int, group: int):
-    extents = [int(loop.extent) for loop in loops]
-    count = prod(extents)
-    threads = min(round_up(count, lanes), group)
+def _bound(nests: list[tuple], lanes: int, group: int):
+    """All nests in one kernel: the first threads run the first, those that follow the next."""
+    counts = [prod(int(loop.extent) for loop in loops) for loops, _ in nests]
+    total = sum(counts)
+    threads = min(round_up(total, lanes), group)
     block, thread = tirx.Var("block", "int32"), tirx.Var("thread", "int32")
-    index, rest = block * threads + thread, count
+    index, end, kernel = block * threads + thread, total, None
+    for (loops, body), count in zip(reversed(nests), reversed(counts)):
+        mine = _run(loops, body, index - (end - count), count)
+        is_rest = kernel is None and total % threads == 0
+        kernel = mine if is_rest else tirx.IfThenElse(index < end, mine, kernel)
+        end -= count
+    kernel = _thread_loop(thread, "threadIdx.x", threads, kernel)
+    return _thread_loop(block, "blockIdx.x", -(-total // threads), kernel)
+
+
+def _run(loops: tuple, body, index, count: int):
+    """The index-th run of a nest's body."""
     places = {}
-    for loop, extent in zip(loops, extents):
-        rest //= extent
-        places[loop.loop_var] = loop.min + tirx.floormod(tirx.floordiv(index, rest), extent)
-    body = tvm_ffi.structural_map(body, (tirx.Var, lambda var: places.get(var, var)))
-    if count % threads:
-        body = tirx.IfThenElse(index < count, body, None)
-    body = _thread_loop(thread, "threadIdx.x", threads, body)
-    return _thread_loop(block, "blockIdx.x", -(-count // threads), body)
+    for loop in loops:
+        count //= int(loop.extent)
+        place = tirx.floormod(tirx.floordiv(index, count), loop.extent)
+        places[loop.loop_var] = loop.min + place
+    return tvm_ffi.structural_map(body, (tirx.Var, lambda var: places.get(var, var)))
 
 
 def _thread_loop(variable, tag: str, extent: int, body):
