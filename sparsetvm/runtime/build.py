@@ -60,6 +60,7 @@ def build(
         ),
         versions={"sparsetvm": __version__, "tvm": tvm.__version__},
         source=ir.source,
+        device=target.open_device().type,
     )
     return Artifact(library, {name: arrays[name] for name in program.parameters}, manifest)
 

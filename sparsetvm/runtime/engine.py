@@ -34,15 +34,17 @@ class Engine:
     def __init__(self, artifact: Artifact):
         self.manifest = artifact.manifest
         _check_runs_here(self.manifest)
-        self._weights = [_to_tvm(artifact.weights[name]) for name in self.manifest.weights]
-        self._machine = relax.VirtualMachine(_load_library(artifact.library), tvm.cpu())
+        self._device = tvm.device(self.manifest.device)
+        weights = [artifact.weights[name] for name in self.manifest.weights]
+        self._weights = self._to_device(weights)
+        self._machine = relax.VirtualMachine(_load_library(artifact.library), self._device)
         self._main = self._machine["main"]
         self._own: dict[str, np.ndarray] = {}
 
     def __call__(self, x: Any) -> Any:
         """One run. Contiguous inputs that lie at 64 bytes, as torch's do, are not copied."""
         arrays, is_torch = self._arrays(x)
-        outputs = self._run([_to_tvm(array) for array in arrays])
+        outputs = self._run(self._to_device(arrays))
         if is_torch:
             outputs = [sys.modules["torch"].from_numpy(output) for output in outputs]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
@@ -51,7 +53,7 @@ class Engine:
         """The time of a whole run and of each of its steps, over so many runs of `x`."""
         if repeats < 1:
             raise InputError(f"repeats must be 1 or more; got {repeats}")
-        inputs = [_to_tvm(array) for array in self._arrays(x)[0]]
+        inputs = self._to_device(self._arrays(x)[0])
         for _ in range(warmup):
             self._run(inputs)
         total = []
@@ -62,7 +64,7 @@ class Engine:
         calls = [self._timed_calls(inputs) for _ in range(repeats)]
         layers = {layer.name: layer for layer in self.manifest.layers}
         return Profile(
-            device=device_name(),
+            device=self._device.device_name if self._is_gpu else device_name(),
             threads=min(self.manifest.threads, len(allowed_cpus())),
             repeats=repeats,
             total=spread(total),
@@ -74,7 +76,7 @@ class Engine:
 
     def arena_bytes(self, x: Any) -> int:
         """The memory that a run of `x` plans for activations, reused along the net."""
-        inputs = [_to_tvm(array) for array in self._arrays(x)[0]]
+        inputs = self._to_device(self._arrays(x)[0])
         sizes: list[int] = []
 
         def watch(_function, name, is_before, _result, *arguments):
@@ -85,6 +87,15 @@ class Engine:
         self._instrumented(watch, inputs)
         return sum(sizes)
 
+    @property
+    def _is_gpu(self) -> bool:
+        return self.manifest.device != "cpu"
+
+    def _to_device(self, arrays: Sequence[np.ndarray]) -> list[tvm.runtime.Tensor]:
+        if self._is_gpu:
+            return [tvm.runtime.tensor(array, self._device) for array in arrays]
+        return [_to_tvm(array) for array in arrays]
+
     def _run(self, inputs: Sequence[tvm.runtime.Tensor]) -> list[np.ndarray]:
         use_threads(self.manifest.threads)
         result = self._main(*inputs, *self._weights)
@@ -92,7 +103,9 @@ class Engine:
         kept = {tensor.data_ptr() for tensor in (*inputs, *self._weights)}
         return [
             # numpy() copies: an output that is an input or a weight must not change with it
-            output.numpy() if output.data_ptr() in kept else np.from_dlpack(output)
+            output.numpy()
+            if self._is_gpu or output.data_ptr() in kept
+            else np.from_dlpack(output)
             for output in outputs
         ]
 
@@ -104,6 +117,8 @@ class Engine:
 
         def clock(_function, name, is_before, _result, *_arguments):
             nonlocal start
+            if self._is_gpu:
+                self._device.sync()
             if is_before:
                 start = time.perf_counter()
             elif not name.startswith("vm.builtin."):  # allocation and the like, by TVM's naming
@@ -223,6 +238,11 @@ def _check_runs_here(manifest: Manifest) -> None:
             f"the artifact was compiled for {manifest.target} with {', '.join(sorted(missing))},"
             f" which {device_name()} lacks\n"
             f"  compile the net on this machine, or with --target cpu:{host()['mcpu']} on the other"
+        )
+    if not tvm.device(manifest.device).exist:
+        raise TargetError(
+            f"the artifact was compiled for {manifest.target}; TVM finds no such GPU here\n"
+            f"  compile the net again, for one of the targets that sparsetvm targets lists"
         )
     check_version(manifest)
 

@@ -92,6 +92,8 @@ class Manifest:
     """Of sparsetvm and tvm, which wrote this."""
     source: str = ""
     """The net, for people: 'torch VGG', 'model.onnx'."""
+    device: str = "cpu"
+    """What runs the kernels and holds the weights, by TVM's name."""
 
     def to_json(self) -> str:
         return json.dumps({"format": FORMAT, "version": VERSION} | asdict(self), indent=1)

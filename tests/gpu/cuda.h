@@ -20,6 +20,7 @@ struct Place {
 #define alignas(bytes) __attribute__((aligned(bytes))) /* which may follow static */
 #define __launch_bounds__(...)
 #define __expf expf
+#define CUDART_INF_F __builtin_inff()
 #define uint unsigned int
 #define uchar unsigned char
 

@@ -90,7 +90,8 @@ def run(generated: Generated, launch, inputs: list[np.ndarray]) -> list[np.ndarr
     for block in generated.main.body.blocks:
         for binding in block.bindings:
             values[binding.var] = _value(binding.value, values, generated, launch)
-    return values[generated.main.body.body]
+    result = values[generated.main.body.body]
+    return result if isinstance(result, list) else [result]
 
 
 def _value(expr, values: dict, generated: Generated, launch):

@@ -15,6 +15,7 @@ float fminf(float, float);
 #define get_group_id work_group
 #define get_local_id work_item
 #define barrier(fence) work_wait()
+#define INFINITY __builtin_inff()
 #define convert_int(x) ((int)(x))
 
 static OVERLOADED int max(int a, int b) { return a > b ? a : b; }
