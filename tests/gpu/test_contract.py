@@ -17,8 +17,10 @@ from sparsetvm.passes.pipeline import program_of, to_code
 from sparsetvm.sparsity import PatternConnectivity
 from sparsetvm.targets import resolve
 from tests.examples import example_structures, name_example
+from tests.gpu import nvrtc
 from tests.gpu.emulated import emulate
 from tests.gpu.generated import generate, run
+from tests.gpu.pocl import on_pocl
 from tests.kernels.layers import run_cases
 from tests.kernels.test_gather_gemm import CASES, STRUCTURES, TOLERANCE
 from tests.passes import nets
@@ -50,12 +52,16 @@ class Pools(nn.Module):
 
 
 @pytest.fixture
-def on_gpu(tmp_path):
-    """The outputs of a program of kernels for a GPU."""
+def on_gpu(tmp_path, request):
+    """The outputs of a program of kernels for a GPU, on what a test is parametrized with; NVIDIA's
+    compiler takes what is for its GPUs."""
+    device = getattr(request, "param", emulate)
 
     def outputs(code, target, arguments):
         generated = generate(code, target)
-        return run(generated, emulate(generated.source, tmp_path), arguments)
+        if target.tvm["kind"] == "cuda" and nvrtc.is_here():
+            assert nvrtc.compile_cuda(generated.source, target.chip)
+        return run(generated, device(generated.source, tmp_path), arguments)
 
     return outputs
 
@@ -65,7 +71,18 @@ def check(cases, structure, target, on_gpu):
         assert result.error < TOLERANCE, str(result.layer)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+def test_nvidias_compiler_has_seen_the_sources_of_these_tests():
+    if not nvrtc.is_here():
+        pytest.skip("NVRTC is not installed; the wheels that pyproject.toml pins are for Linux")
+    with pytest.raises(AssertionError, match="error"):
+        nvrtc.compile_cuda("no kernel", "sm_80")
+
+
+@pytest.mark.parametrize(
+    "target, on_gpu",
+    [*((target, emulate) for target in TARGETS), *((target, on_pocl) for target in TARGETS[:2])],
+    indirect=["on_gpu"],
+)
 def test_every_kind_of_layer_equals_the_reference(target, on_gpu):
     check(CASES, PatternConnectivity(connectivity=2.5, group=8), target, on_gpu)
 
