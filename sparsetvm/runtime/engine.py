@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from .artifact import ALIGNMENT, Artifact, aligned
 from .manifest import Manifest, TensorSpec
 from .profile import Profile, StepTime, spread
 from .threads import use_threads
+
+LAUNCHES = 20
+"""Of a GPU's kernel, to time it."""
 
 
 def load(artifact: str | Path | Artifact) -> "Engine":
@@ -35,8 +38,7 @@ class Engine:
         self.manifest = artifact.manifest
         _check_runs_here(self.manifest)
         self._device = tvm.device(self.manifest.device)
-        weights = [artifact.weights[name] for name in self.manifest.weights]
-        self._weights = self._to_device(weights)
+        self._weights = self._to_device(map(artifact.weights.get, self.manifest.weights))
         self._machine = relax.VirtualMachine(_load_library(artifact.library), self._device)
         self._main = self._machine["main"]
         self._own: dict[str, np.ndarray] = {}
@@ -91,7 +93,7 @@ class Engine:
     def _is_gpu(self) -> bool:
         return self.manifest.device != "cpu"
 
-    def _to_device(self, arrays: Sequence[np.ndarray]) -> list[tvm.runtime.Tensor]:
+    def _to_device(self, arrays: Iterable[np.ndarray]) -> list[tvm.runtime.Tensor]:
         if self._is_gpu:
             return [tvm.runtime.tensor(array, self._device) for array in arrays]
         return [_to_tvm(array) for array in arrays]
@@ -103,9 +105,7 @@ class Engine:
         kept = {tensor.data_ptr() for tensor in (*inputs, *self._weights)}
         return [
             # numpy() copies: an output that is an input or a weight must not change with it
-            output.numpy()
-            if self._is_gpu or output.data_ptr() in kept
-            else np.from_dlpack(output)
+            output.numpy() if self._is_gpu or output.data_ptr() in kept else np.from_dlpack(output)
             for output in outputs
         ]
 
@@ -115,20 +115,32 @@ class Engine:
         seconds: list[float] = []
         start = 0.0
 
-        def clock(_function, name, is_before, _result, *_arguments):
+        def clock(function, name, is_before, _result, *arguments):
             nonlocal start
-            if self._is_gpu:
-                self._device.sync()
+            if name.startswith("vm.builtin."):  # allocation and the like, by TVM's naming
+                return relax.VMInstrumentReturnKind.NO_OP
             if is_before:
-                start = time.perf_counter()
-            elif not name.startswith("vm.builtin."):  # allocation and the like, by TVM's naming
-                seconds.append(time.perf_counter() - start)
                 kernels.append(name)
+                start = time.perf_counter()
+            elif self._is_gpu:
+                seconds.append(self._launched(function, arguments))
+            else:
+                seconds.append(time.perf_counter() - start)
             return relax.VMInstrumentReturnKind.NO_OP
 
         self._instrumented(clock, inputs)
         assert kernels == [step.kernel for step in self.manifest.steps], "the manifest's steps lie"
         return seconds
+
+    def _launched(self, kernel: Callable, arguments: Sequence[Any]) -> float:
+        """Seconds of one of many launches in a row: a single one takes longer to begin than to
+        run. It writes what it wrote before."""
+        self._device.sync()
+        start = time.perf_counter()
+        for _ in range(LAUNCHES):
+            kernel(*arguments)
+        self._device.sync()
+        return (time.perf_counter() - start) / LAUNCHES
 
     def _instrumented(self, instrument: Callable, inputs: Sequence[tvm.runtime.Tensor]) -> None:
         """One run; the machine tells `instrument` of each call before and after it."""

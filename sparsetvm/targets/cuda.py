@@ -1,6 +1,11 @@
-"""An NVIDIA GPU: code by CUDA's compiler, the rest of the net by LLVM for this machine."""
+"""An NVIDIA GPU: code by CUDA's compiler, the rest of the net by LLVM for this machine.
 
+Where there is no GPU an artifact holds the kernels' source only: TVM compiles them where it has one.
+"""
+
+import os
 import re
+import shutil
 
 from .._tvm import tvm
 from ..errors import TargetError
@@ -45,4 +50,8 @@ def cuda(variant: str | None = None, threads: int | None = None) -> Target:
 def _found() -> str | None:
     """The architecture of this machine's GPU."""
     device = tvm.cuda()
-    return f"sm_{device.compute_version.replace('.', '')}" if device.exist else None
+    if not device.exist:
+        return None
+    if shutil.which("nvcc"):  # NVRTC, which TVM takes otherwise, wants headers its wheel lacks
+        os.environ.setdefault("TVM_CUDA_COMPILE_MODE", "nvcc")
+    return f"sm_{device.compute_version.replace('.', '')}"

@@ -11,9 +11,13 @@ import pytest
 import torch
 from torch import nn
 
+from sparsetvm._tvm import s_tir
 from sparsetvm.compiler import export
 from sparsetvm.passes.form import choose
 from sparsetvm.passes.pipeline import program_of, to_code
+from sparsetvm.passes.schedule import KERNEL
+from sparsetvm.schedules import find
+from sparsetvm.schedules.pick import Sample
 from sparsetvm.sparsity import PatternConnectivity
 from sparsetvm.targets import resolve
 from tests.examples import example_structures, name_example
@@ -66,8 +70,9 @@ def on_gpu(tmp_path, request):
     return outputs
 
 
-def check(cases, structure, target, on_gpu):
-    for result in run_cases(cases, structure, resolve(target), np.random.default_rng(0), run=on_gpu):
+def check(cases, structure, target, on_gpu, **options):
+    rng = np.random.default_rng(0)
+    for result in run_cases(cases, structure, resolve(target), rng, run=on_gpu, **options):
         assert result.error < TOLERANCE, str(result.layer)
 
 
@@ -92,6 +97,22 @@ def test_every_kind_of_layer_equals_the_reference(target, on_gpu):
 )
 def test_every_structure_equals_the_reference(structure, target, cases, on_gpu):
     check(cases, structure, target, on_gpu)
+
+
+@pytest.mark.parametrize("target", ["android-opencl", "cuda"])
+def test_whatever_schedules_pick_computes_the_same(target, on_gpu, rng):
+    drawn = []
+
+    def trace_of(function):
+        """All choices at random."""
+        sch = s_tir.Schedule(function, seed=int(rng.integers(1, 1 << 31)))
+        rule = find(str(function.attrs[KERNEL]), resolve(target))
+        rule(sch, Sample(resolve(target), rng))
+        drawn.append(sch.trace)
+        return sch.trace, "drawn"
+
+    check(CASES, PatternConnectivity(group=8), target, on_gpu, trace_of=trace_of)
+    assert len({str(trace) for trace in drawn}) > len(drawn) / 2
 
 
 @pytest.mark.parametrize("target", ["android-opencl", "cuda"])
