@@ -1,6 +1,7 @@
 """An NVIDIA GPU: code by CUDA's compiler, the rest of the net by LLVM for this machine.
 
-Where there is no GPU an artifact holds the kernels' source only: TVM compiles them where it has one.
+Where there is no GPU an artifact holds the kernels' source only, and it runs nowhere: compile the
+net on the machine that has one.
 """
 
 import os

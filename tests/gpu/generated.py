@@ -1,4 +1,4 @@
-"""What TVM generates for a GPU: the net's calls, the source of its kernels, how each is launched."""
+"""What TVM generates for a GPU: a net's calls, the source of its kernels, how each is launched."""
 
 from dataclasses import dataclass
 from math import prod
