@@ -21,6 +21,7 @@ _HOME = {
     "Batches": "prune.batches",
     "Checkpoints": "prune.checkpoint",
     "Engine": "runtime.engine",
+    "Engines": "engines",
     "LayerIR": "ir.layer",
     "Plan": "sparsity.plan",
     "Pruner": "prune.pruner",
