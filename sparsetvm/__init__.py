@@ -22,6 +22,7 @@ _HOME = {
     "Bundle": "runtime.bundle",
     "Checkpoints": "prune.checkpoint",
     "Engine": "runtime.engine",
+    "Engines": "engines",
     "LayerIR": "ir.layer",
     "Plan": "sparsity.plan",
     "Pruner": "prune.pruner",

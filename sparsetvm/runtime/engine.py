@@ -204,7 +204,8 @@ def _to_numpy(value: Any, spec: TensorSpec) -> np.ndarray:
     if shape != spec.shape:
         raise InputError(
             f"input {spec.name} is {list(shape)}; the engine was compiled for {list(spec.shape)}\n"
-            f"  give it that shape, or compile again with example inputs of the new one"
+            f"  give it that shape, compile again with example inputs of the new one, or let"
+            f" sparsetvm.Engines compile for each shape that it meets"
         )
     if dtype != spec.dtype:
         raise InputError(
