@@ -33,14 +33,23 @@ def command(
         typer.Option("--install", help="Install the peers first, apart where packages conflict."),
     ] = False,
     target: Annotated[
-        str, typer.Option(help="cpu; cuda: a net's layers on an NVIDIA GPU, beside cuDNN's.")
+        str,
+        typer.Option(
+            help="cpu; cuda: a net's layers on an NVIDIA GPU, beside cuDNN's; with --device, its."
+        ),
     ] = "cpu",
+    device: options.Device = None,
+    tracker: options.Tracker = None,
     json: options.Json = False,
 ) -> None:
     """Time our engine, sparse and dense, and its peers, in turns and in one run.
 
-    A peer that is not installed is skipped; one whose result differs from torch's gets no time.
+    A peer that is not installed is skipped; one whose result differs from torch's gets no time. On
+    a device only our own forms are timed.
     """
+    if device is not None:
+        _on_device(net, plan, device, tracker, target, threads, json)
+        return
     if target != "cpu":
         _on_gpu(net, plan, target, json)
         return
@@ -73,6 +82,19 @@ def _on_gpu(net: str, plan: str, target: str, json: bool) -> None:
     with progress(f"bench {net}") as say:
         table = gpu_table(net, plan, target, progress=say)
     show_result(table.to_json(), str(table), json)
+
+
+def _on_device(
+    net: str, plan: str, device: str, tracker: str | None, target: str, threads: int, json: bool
+) -> None:
+    where = {"target": target, "device": device, "tracker": tracker}
+    show_settings("bench", net=net, plan=plan, threads=threads, **where)
+    from ..bench.on_device import bench_on_device
+    from ..runtime.tracker import Remote
+
+    with progress(f"bench {net}") as say:
+        result = bench_on_device(net, plan, Remote(device, tracker), target, threads, say)
+    show_result(result.to_json(), _text(result), json)
 
 
 def _text(result: "BenchResult") -> str:

@@ -27,7 +27,8 @@ class Device:
     def __init__(self, remote: Remote, threads: int, wait: float = 60.0, limit: float = 0.0):
         """Waits for a free one, `wait` seconds at most; runs on it use so many threads."""
         self.key = remote.key
-        self.session, self.address = Tracker(remote.tracker).session(remote.key, wait, limit)
+        lent = Tracker(remote.tracker).lend(remote.key, wait)
+        self.address, self.session = lent.address, lent.session(limit)
         self._end = time.monotonic() + limit if limit else float("inf")
         self._sent: dict[str, tvm.runtime.Module | tvm.runtime.Tensor] = {}
         with device_errors(self.name):
@@ -69,11 +70,17 @@ class Device:
     def close(self) -> None:
         """Give it back, whoever still holds something of it; what lies there is gone."""
         self._sent.clear()
-        with suppress(RuntimeError, tvm.error.InternalError):  # it is gone already
-            self.session.get_function("CloseRPCConnection")()
+        close(self.session)
 
     def __enter__(self) -> "Device":
         return self
 
     def __exit__(self, *_) -> None:
         self.close()
+
+
+def close(session: "tvm.rpc.RPCSession") -> None:
+    """End a session whoever still holds something of it: TVM ends one only when all of that is
+    gone, and what its virtual machine leaves behind Python frees at some later time."""
+    with suppress(RuntimeError, tvm.error.InternalError):  # it has ended already
+        session.get_function("CloseRPCConnection")()

@@ -29,6 +29,11 @@ class RemoteEngine(Engine):
         """The time of a whole run by the device's own clock; its steps are not told apart."""
         if repeats < 1:
             raise InputError(f"repeats must be 1 or more; got {repeats}")
+        seconds = self.seconds(x, repeats, warmup)
+        return Profile(self._device.key, self.manifest.threads, repeats, spread(seconds), ())
+
+    def seconds(self, x: Any, repeats: int, warmup: int = 0) -> tuple[float, ...]:
+        """Of each of `repeats` runs, after one and `warmup` more."""
         with device_errors(self._device.name):
             self._set([self._device.send(array) for array in self._arrays(x)[0]])
             for _ in range(warmup):
@@ -36,8 +41,7 @@ class RemoteEngine(Engine):
             time = self._machine.time_evaluator(
                 "invoke_stateful", self._device.cpu, number=1, repeat=repeats
             )
-            seconds = time("main").results
-        return Profile(self._device.key, self.manifest.threads, repeats, spread(seconds), ())
+            return tuple(time("main").results)
 
     def _run(self, inputs: Sequence[tvm.runtime.Tensor]) -> list[np.ndarray]:
         with device_errors(self._device.name):

@@ -49,6 +49,22 @@ class Devices:
         return max(len(self.addresses) - self.free, 0)
 
 
+@dataclass(frozen=True)
+class Lent:
+    """A device that the tracker gave to us; it waits a few seconds for our session."""
+
+    address: str
+    """host:port"""
+    match: str
+    """What it knows us by."""
+
+    def session(self, limit: float = 0.0) -> "tvm.rpc.RPCSession":
+        """The device itself ends it after `limit` seconds, whatever it does then; 0: never."""
+        host, _, port = self.address.rpartition(":")
+        with device_errors(self.address):
+            return tvm.rpc.connect(host, int(port), self.match, session_timeout=limit)
+
+
 class Tracker:
     """The tracker at `address`, host:port."""
 
@@ -85,36 +101,25 @@ class Tracker:
                 return one
         raise DeviceError(self._none_free(key, devices, 0))
 
-    def session(
-        self, key: str, wait: float = 60.0, limit: float = 0.0
-    ) -> "tuple[tvm.rpc.RPCSession, str]":
-        """A session on a free device of `key` and the device's address, once there is one; for
-        `wait` seconds at most.
-
-        The device itself ends the session after `limit` seconds, whatever it does then; 0: never.
-        """
-        end, devices = time.monotonic() + wait, self.devices()
-        while not any(one.key == key and one.free for one in devices):
-            if time.monotonic() > end:
+    def lend(self, key: str, wait: float = 0.0) -> Lent:
+        """A device of `key` for us alone, once one is free; for `wait` seconds at most."""
+        end = time.monotonic() + wait
+        while True:
+            devices = self.devices()
+            if any(one.key == key and one.free for one in devices):
+                return self._request(key)
+            if time.monotonic() >= end:
                 raise DeviceError(self._none_free(key, devices, wait))
             time.sleep(POLL)
-            devices = self.devices()
-        with device_errors(key):
-            host, port, match = self._request(key)
-            return tvm.rpc.connect(host, port, match, session_timeout=limit), f"{host}:{port}"
 
-    def _request(self, key: str) -> tuple[str, int, str]:
-        """Address and password of a device that is now ours; OSError where another took it first.
-
-        TVM's own request would wait for the next one for ever.
-        """
+    def _request(self, key: str) -> Lent:
+        """TVM's own request would wait for ever where another has just taken the device."""
         client = self._client()
         client._sock.settimeout(ANSWER)
-        base.sendjson(client._sock, [base.TrackerCode.REQUEST, key, "", 1])
-        code, address = base.recvjson(client._sock)
-        if code != base.TrackerCode.SUCCESS:
-            raise DeviceError(f"the tracker at {self.address} refuses {key!r}: {address}")
-        return tuple(address)
+        with device_errors(key):
+            base.sendjson(client._sock, [base.TrackerCode.REQUEST, key, "", 1])
+            _, (host, port, match) = base.recvjson(client._sock)
+        return Lent(f"{host}:{port}", match)
 
     def _client(self) -> "tvm.rpc.TrackerSession":
         try:

@@ -33,6 +33,9 @@ class Here:
     def be_ready(self) -> None:
         """It always is."""
 
+    def begin(self) -> None:
+        """Nothing is needed."""
+
     def let_go(self) -> None:
         """Nothing is held."""
 

@@ -59,7 +59,7 @@ def serve(number: int) -> None:
                 run = place.build(request)
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 pipe.send(RAN)
-                place.be_ready()  # a session may have ended in the meantime
+                place.begin()  # what is held of a device may have ended in the meantime
                 signal.setitimer(signal.ITIMER_REAL, place.limit)
                 measured = place.measure(run)
             except Exception as err:  # whatever a candidate makes TVM say

@@ -41,9 +41,27 @@ class There:
         self._cool = COOL if job.between > job.cache else ""
 
     def be_ready(self) -> None:
-        """Have a session that lasts for one more candidate; DeviceError if none can be had."""
-        if self._device is None or self._device.left < self._job.limit:
-            patiently(self._begin, self._say, self._pause)
+        """As `begin`, and wait for a device that works; DeviceError where none comes."""
+        patiently(self.begin, self._say, self._pause)
+
+    def begin(self) -> None:
+        """Have a session that lasts for one more candidate, with all arguments there and the
+        default schedule's result found right; DeviceError if the device does not let us."""
+        job = self._job
+        if self._device is not None and self._device.left > job.limit:
+            return
+        self.let_go()
+        self._device = Device(job.remote, job.threads, WAIT, SESSION * job.limit)
+        signal.setitimer(signal.ITIMER_REAL, job.limit)
+        try:
+            if wrong := self._checked(self._device):
+                said = "does not compute the default schedule as numpy does"
+                raise DeviceError(f"device {self._device.name} {said}: {wrong}")
+        except DeviceError:
+            self.let_go()
+            raise
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def build(self, module: str) -> bytes:
         """A library for the device."""
@@ -83,22 +101,6 @@ class There:
         if self._device is not None:
             self._device.close()
             self._device = None
-
-    def _begin(self) -> None:
-        """A session, all arguments there, and the default schedule's result found right."""
-        self.let_go()
-        job = self._job
-        self._device = Device(job.remote, job.threads, WAIT, SESSION * job.limit)
-        signal.setitimer(signal.ITIMER_REAL, job.limit)
-        try:
-            if wrong := self._checked(self._device):
-                said = "does not compute the default schedule as numpy does"
-                raise DeviceError(f"device {self._device.name} {said}: {wrong}")
-        except DeviceError:
-            self.let_go()
-            raise
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _checked(self, device: Device) -> str | None:
         """Send the arguments; what is wrong with the default schedule's result."""

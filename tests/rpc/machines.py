@@ -1,5 +1,5 @@
 """Trackers and RPC servers for tests that break them: one process that has imported TVM and forks
-one for each line of its standard input; all of them die when that closes.
+one for each line of its standard input; all of them die with it, and it when that closes.
 
 python machines.py        a line: {"tracker": 9190} or {"server": 9090, "tracker": 9190, "key": …}
 """
@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,20 +19,24 @@ LOOPBACK = "127.0.0.1"
 
 def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries the dead
-    children = []
+    ours, theirs = os.pipe()  # nothing is ever written; it closes when we die
     print("ready", flush=True)
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
             os.setsid()
+            os.close(theirs)
+            threading.Thread(target=die_with, args=[ours], daemon=True).start()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             sys.stdout = sys.stderr
             machine(**json.loads(line))
             return
-        children.append(child)
         print(child, flush=True)
-    for child in children:
-        end(child)
+
+
+def die_with(pipe: int) -> None:
+    os.read(pipe, 1)
+    os.killpg(0, signal.SIGKILL)
 
 
 def machine(tracker: int, server: int | None = None, **how) -> None:
