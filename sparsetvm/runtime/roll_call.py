@@ -2,7 +2,6 @@
 
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from .._tvm import tvm
@@ -14,10 +13,6 @@ FREE, BUSY, BROKEN = "free", "busy", "broken"
 
 ANSWER = 20.0
 """Seconds in which a device that is free says what it is."""
-
-_CPUINFO = "/proc/cpuinfo"
-_CHIP = ("model name", "Hardware", "CPU part")
-"""Who names the chip there, the best first."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +63,8 @@ def _ask(lent: Lent, found: dict[str, Presence], answer: float) -> None:
 
 
 def _chip(session: "tvm.rpc.RPCSession") -> str | None:
-    """By the system's own word; None where it says nothing."""
-    text = ""
-    with suppress(RuntimeError, tvm.error.InternalError):  # no Linux, or it may not be read
-        text = session.download(_CPUINFO).decode(errors="replace")
-    fields = dict(map(str.strip, line.split(":", 1)) for line in text.splitlines() if ":" in line)
-    return next((fields[name] for name in _CHIP if name in fields), None)
+    """By LLVM's name; None where the server has TVM's runtime only."""
+    try:
+        return str(session.get_function("target.llvm_get_system_cpu")())
+    except (AttributeError, RuntimeError, tvm.error.InternalError):
+        return None

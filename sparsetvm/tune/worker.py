@@ -30,6 +30,11 @@ START = 300.0
 """Seconds in which a process is there, on a machine that has much else to do."""
 
 
+def run_limit(operations: int, remote: Remote | None) -> float:
+    """Seconds for a kernel of so many operations to be checked and timed, here or on a device."""
+    return RUN if remote is None else RUN + RUNS * operations / SLOWEST
+
+
 class Worker:
     """Measures one task's candidates on the target's threads; begins anew after one that fails
     hard. `say` hears what the user should know of a device."""
@@ -43,7 +48,6 @@ class Worker:
         limit: float | None = None,
     ):
         self._task, self._target, self._say = task, target, say
-        slow = RUNS * task.operations / SLOWEST if remote else 0
         self._job = Job(
             arguments=task.arguments,
             outputs=task.outputs,
@@ -52,7 +56,7 @@ class Worker:
             target=dict(target.tvm),
             threads=target.threads,
             cache=target.l2,
-            limit=limit or RUN + slow,
+            limit=limit or run_limit(task.operations, remote),
             linker=target.linker,
             remote=remote,
             default=self.program(Space(task, target).default().mod),

@@ -90,13 +90,14 @@ def device(machines, tracker, tracker_port):
 
 @pytest.fixture
 def serve(machines, tracker, tracker_port):
-    """serve("pixel", wrong=…) starts a server of its own for a test; its port and its process."""
+    """serve("pixel", wrong=…) starts a server of its own for a test, its port and its process; and
+    waits until `count` are free."""
     started = []
 
-    def start(key, port=None, tracker_port=tracker_port, **how):
+    def start(key, port=None, tracker_port=tracker_port, count=1, **how):
         port = port or free_port()
         started.append(machines.start(server=port, tracker=tracker_port, key=key, **how))
-        wait_for(key, f"127.0.0.1:{tracker_port}")
+        wait_for(key, f"127.0.0.1:{tracker_port}", count)
         return port, started[-1]
 
     yield start

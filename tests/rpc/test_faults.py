@@ -4,7 +4,9 @@ import re
 import socket
 import sys
 import threading
+import time
 from contextlib import suppress
+from itertools import accumulate
 
 import pytest
 
@@ -22,8 +24,8 @@ from tests.tune.conftest import ir, task  # noqa: F401  fixtures
 from tests.tune.test_session import errs, hangs, planted
 
 TRIALS = 3
-LIMIT = 3.0
-"""Seconds for a candidate, which takes 0.1."""
+LIMIT = 30.0
+"""Seconds for a candidate, which takes 0.1 on a quiet machine."""
 
 
 @pytest.fixture
@@ -31,13 +33,15 @@ def tuned(task, tracker, tmp_path, monkeypatch):  # noqa: F811
     """tuned("pixel", errs, after=…, doubt=…) tunes there; the second candidate errs. `after` is
     called after the first, `doubt` when one fails and is about to be tried again."""
 
-    def run(key, bad=None, after=None, doubt=None, tracker=tracker):
-        doubts = [doubt] if doubt else []
+    def run(
+        key, bad=None, after=None, doubt=None, tracker=tracker, limit=LIMIT, count=1, trials=TRIALS
+    ):
+        doubts, times = [doubt] if doubt else [], []
 
         class Planted(Worker):
             def __init__(self, *arguments):
                 self._planted = iter([None, None, bad])  # first what a session begins with
-                super().__init__(*arguments, limit=LIMIT)
+                super().__init__(*arguments, limit=limit)
 
             def program(self, module):
                 bad = next(self._planted, None)
@@ -46,7 +50,9 @@ def tuned(task, tracker, tmp_path, monkeypatch):  # noqa: F811
                 )
 
             def measure(self, program):
+                times.append((time.monotonic(), +1))
                 measured = super().measure(program)
+                times.append((time.monotonic(), -1))
                 if measured.doubtful and doubts:
                     doubts.pop()()
                 return measured
@@ -61,11 +67,12 @@ def tuned(task, tracker, tmp_path, monkeypatch):  # noqa: F811
             if len(heard) == 1 and after:
                 after()
 
-        devices = happened.append, [Remote(key, tracker)]
-        search(task, target, database, TRIALS, CostModel(0), 0, tell, *devices)
+        devices = happened.append, [Remote(key, tracker)] * count
+        search(task, target, database, trials, CostModel(0), 0, tell, *devices)
         counts = {s: database.store.count(database.place, None, [s]) for s in STATES}
-        assert len(heard) == sum(counts.values()) == TRIALS, happened
-        return heard, happened, counts
+        assert len(heard) == sum(counts.values()) == trials, happened
+        at_once = max(accumulate(change for _, change in sorted(times)))
+        return heard, happened, counts, at_once
 
     return run
 
@@ -77,11 +84,13 @@ def test_a_server_that_is_killed_while_it_measures_is_awaited(tuned, serve):
     port, process = serve("killed", slow=1)
     kill = threading.Timer(0.5, end, [process])  # the next candidate takes a second and more
 
-    _, happened, counts = tuned("killed", after=kill.start, doubt=lambda: serve("killed", port))
+    _, happened, counts, _ = tuned("killed", after=kill.start, doubt=lambda: serve("killed", port))
 
     assert counts == {VERIFIED: TRIALS, QUARANTINED: 0}
     assert len(happened) == 1, happened
-    assert re.fullmatch(r"device '127.*failed or went away.*again: all was well", happened[0])
+    assert re.fullmatch(
+        r"device 'killed at .*failed or went away.*again: all was well", happened[0]
+    )
 
 
 def test_a_tracker_that_is_restarted_is_awaited(tuned, serve, machines):
@@ -90,7 +99,7 @@ def test_a_tracker_that_is_restarted_is_awaited(tuned, serve, machines):
     serve("kept", tracker_port=port)
     restart = threading.Timer(2, machines.start, kwargs={"tracker": port})
 
-    heard, happened, counts = tuned(
+    heard, happened, counts, _ = tuned(
         "kept", errs, lambda: end(first), restart.start, f"127.0.0.1:{port}"
     )
 
@@ -104,10 +113,12 @@ def test_a_tracker_that_is_restarted_is_awaited(tuned, serve, machines):
 def test_a_kernel_that_hangs_is_set_apart_and_its_device_goes_on(tuned, serve):
     serve("hung")
 
-    heard, happened, counts = tuned("hung", hangs)
+    limit = 3
+
+    heard, happened, counts, _ = tuned("hung", hangs, limit=limit)
 
     assert counts == {VERIFIED: TRIALS - 1, QUARANTINED: 1}
-    said = f"it ran longer than {LIMIT:.0f} s"
+    said = f"it ran longer than {limit} s"
     assert [one.failure for one in heard if one.failure] == [said]
     assert happened == [f"{said}; the candidate was tried again: {said}"]
 
@@ -124,7 +135,7 @@ def test_a_server_that_answers_wrong_numbers_is_left_alone_until_it_is_right(
     built.export_library(str(wrong), fcompile=target.linker)
     serve("liar", wrong=(str(wrong), str(flag)))
 
-    _, happened, counts = tuned(
+    _, happened, counts, _ = tuned(
         "liar", after=flag.touch, doubt=threading.Timer(3, flag.unlink).start
     )
 
@@ -168,8 +179,18 @@ def test_an_upload_that_is_cut_is_repeated(tuned, serve):
     cable = Cable(port, 100_000)
     serve("cut", port, address="127.0.0.2")
 
-    _, happened, counts = tuned("cut")
+    _, happened, counts, _ = tuned("cut")
 
     assert cable._left < 0
     assert counts == {VERIFIED: TRIALS, QUARANTINED: 0}
     assert happened, "it was not cut"
+
+
+def test_two_devices_share_a_search_and_one_of_them_ends_it(tuned, serve):
+    (_, first), _ = serve("twin", slow=1), serve("twin", slow=1, count=2)
+
+    _, happened, counts, at_once = tuned("twin", after=lambda: end(first), count=2, trials=6)
+
+    assert at_once == 2
+    assert counts == {VERIFIED: 6, QUARANTINED: 0}
+    assert all("failed or went away" in text for text in happened)
