@@ -7,8 +7,10 @@ them (a tabular benchmark, as in Klein & Hutter, arXiv 1905.04970). What a repla
 evolution: its model ranks a pool of some hundred candidates, not all of a space.
 """
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,14 @@ from ..targets import Target, resolve
 from ..tune.cost_model import CostModel
 from ..tune.database import Database, tuning_record, workload_hash
 from ..tune.features import SPARSITY, VERSION
+from ..tune.job import Measured
 from ..tune.search import BATCH, experienced, search
 from ..tune.session import tasks_in
 from ..tune.space import Trace
 from ..tune.task import Task
-from ..tune.worker import Measured, Worker
+from ..tune.worker import Worker
+
+log = logging.getLogger(__name__)
 
 SEARCHES = ("random", "TVM's features", "with sparsity features")
 SEEDS = (0, 1, 2)
@@ -194,8 +199,10 @@ def _relative_speed(task: Task, target: Target, trace: Trace, other: Trace) -> f
         sch = s_tir.Schedule(task.module)
         one.apply_to_schedule(sch, remove_postproc=False)
         modules.append(sch.mod)
-    with Worker(task, target) as worker:
-        rounds = [[min(worker.measure(m).seconds) for m in modules] for _ in range(ROUNDS)]
+    with closing(Worker(task, target, log.info)) as worker:
+        worker.be_ready()
+        programs = [worker.program(module) for module in modules]
+        rounds = [[min(worker.measure(p).seconds) for p in programs] for _ in range(ROUNDS)]
     ours, theirs = np.min(rounds, axis=0)
     return float(theirs / ours)
 
