@@ -85,7 +85,7 @@ class EmulatedDevice:
         port = _free_port()
         command = [python, "-m", f"tvm.exec.{program}", "--host=127.0.0.1", *options]
         command += [f"--port={port}", f"--port-end={port + 1}"]
-        log.info("%s", " ".join(command))
+        log.debug("%s", " ".join(command))
         process = subprocess.Popen(
             [*_WHILE_WE_LIVE, *command],
             stdin=subprocess.PIPE,
