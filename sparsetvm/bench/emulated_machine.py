@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,8 +17,9 @@ from ..files import write_whole
 
 log = logging.getLogger(__name__)
 
-DEBIAN = ("python3", "libstdc++6", "qemu-user-static:{host}")
-"""From the sources of this machine's own Debian; {host} is its architecture."""
+ARM_PACKAGES = ("python3", "libstdc++6")
+HOST_PACKAGES = ("qemu-user-static",)
+"""From the sources of this machine's own Debian, for ARM and for this machine."""
 WHEELS = (
     *("apache-tvm", "apache-tvm-ffi", "numpy", "ml_dtypes", "typing_extensions"),
     *("cloudpickle", "psutil", "tornado"),
@@ -39,11 +41,11 @@ exec "$here/qemu" -L "$here/root" -0 "$here/python" "$here/root/usr/bin/python3"
 def arm_python() -> Path:
     """A Python for 64-bit ARM that runs here and has TVM; made in the user's cache, if need be.
 
-    Nothing is installed into this system, and root is not needed; 250 MB. DeviceError says why it
+    Nothing is installed into this system, and root is not needed; 205 MB. DeviceError says why it
     cannot be made.
     """
     wheels = tuple(f"{name}=={version(name)}" for name in WHEELS)
-    made_of = hashlib.sha256("\n".join([*DEBIAN, *wheels, _PYTHON]).encode()).hexdigest()
+    made_of = hashlib.sha256("\n".join([*ARM_PACKAGES, *wheels, _PYTHON]).encode()).hexdigest()
     folder = Path(platformdirs.user_cache_dir("sparsetvm")) / f"arm64-{made_of[:12]}"
     if not folder.exists():
         log.info("making a 64-bit ARM machine in %s", folder)
@@ -53,16 +55,14 @@ def arm_python() -> Path:
 
 
 def _make(folder: Path, wheels: tuple[str, ...]) -> None:
-    root, script = folder / "root", folder / "python"
-    root.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(prefix="sparsetvm-") as packages:
-        for package in _debian(Path(packages)):
-            _run("dpkg-deb", "--extract", str(package), str(root))
-    programs = root / "usr/bin"
-    (programs / "qemu-aarch64-static").rename(folder / "qemu")
-    for other in programs.glob("qemu-*"):
-        other.unlink()
-    _pip(folder / "site", wheels, python=(programs / "python3").readlink().name)
+    root, host, script = folder / "root", folder / "host", folder / "python"
+    _debian("arm64", ARM_PACKAGES, root)
+    if not (root / "lib").exists():
+        (root / "lib").symlink_to("usr/lib")  # as Debian's installer does since 13
+    _debian(_run("dpkg", "--print-architecture").strip(), HOST_PACKAGES, host)
+    (host / "usr/bin/qemu-aarch64-static").resolve().rename(folder / "qemu")
+    shutil.rmtree(host)  # qemu for twenty other architectures
+    _pip(folder / "site", wheels, python=(root / "usr/bin/python3").readlink().name)
     for compiler in folder.glob("site/tvm/lib/libtvm_compiler*"):
         compiler.unlink()  # 240 MB; a server runs what was compiled elsewhere
     script.write_text(_PYTHON)
@@ -70,15 +70,25 @@ def _make(folder: Path, wheels: tuple[str, ...]) -> None:
     _run(str(script), "-c", "import tvm")  # it works, and is compiled to bytecode
 
 
-def _debian(folder: Path) -> list[Path]:
-    """Debian's packages and what they need, by an apt of our own that knows nothing installed."""
-    host = _run("dpkg", "--print-architecture").strip()
-    for inner in ("state/lists/partial", "cache/archives/partial"):
-        (folder / inner).mkdir(parents=True)
+def _debian(architecture: str, packages: tuple[str, ...], folder: Path) -> None:
+    """Unpack Debian's packages and all they need, found by an apt of our own."""
+    folder.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(prefix="sparsetvm-") as state:
+        apt = _apt(architecture, Path(state))
+        _run(*apt, "update")
+        _run(*apt, "install", "--yes", "--download-only", *packages)
+        for package in sorted(Path(state).glob("archives/*.deb")):
+            _run("dpkg-deb", "--extract", str(package), str(folder))
+
+
+def _apt(architecture: str, folder: Path) -> list[str]:
+    """An apt-get that knows this machine's sources, and of nothing that is installed."""
+    for inner in ("lists", "archives"):
+        (folder / inner / "partial").mkdir(parents=True)
     (folder / "status").touch()
     settings = {
-        "APT::Architecture": "arm64",
-        "APT::Architectures": f"arm64,{host}",
+        "APT::Architecture": architecture,
+        "APT::Architectures": architecture,
         "APT::Install-Recommends": "false",
         "APT::Sandbox::User": "root",
         "Acquire::Languages": "none",
@@ -86,14 +96,11 @@ def _debian(folder: Path) -> list[Path]:
         "Acquire::http::Timeout": "30",
         "Acquire::https::Timeout": "30",
         "Debug::NoLocking": "true",
-        "Dir::Cache": folder / "cache",
-        "Dir::State": folder / "state",
+        "Dir::Cache": folder,
+        "Dir::State": folder,
         "Dir::State::status": folder / "status",
     }
-    apt = ["apt-get", "--quiet", *(f"-o{name}={value}" for name, value in settings.items())]
-    _run(*apt, "update")
-    _run(*apt, "install", "--yes", "--download-only", *(p.format(host=host) for p in DEBIAN))
-    return sorted(folder.glob("cache/archives/*.deb"))
+    return ["apt-get", "--quiet", *(f"-o{name}={value}" for name, value in settings.items())]
 
 
 def _pip(folder: Path, wheels: tuple[str, ...], python: str) -> None:
