@@ -81,6 +81,8 @@ def _names(path: Path) -> set[str]:
 
 
 def _sync(path: Path) -> None:
+    if path.is_symlink():
+        return  # its folder holds it
     if path.is_dir():
         for inner in path.iterdir():
             _sync(inner)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from sparsetvm.bench.emulated_machine import arm_python
+from sparsetvm.errors import DeviceError
 from tests.command import sparsetvm  # noqa: F401  a fixture
 
 
@@ -17,3 +19,12 @@ def no_records(tmp_path_factory) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
+
+
+@pytest.fixture(scope="session")
+def arm_machine() -> None:
+    """What an emulated 64-bit ARM device runs in; a test is skipped where it cannot be made."""
+    try:
+        arm_python()
+    except DeviceError as err:
+        pytest.skip(str(err))

@@ -36,6 +36,16 @@ def test_a_folder_is_written(tmp_path):
     assert os.listdir(tmp_path) == ["net"]
 
 
+def test_a_folder_may_hold_links_that_lead_nowhere(tmp_path):
+    def write(new):
+        new.mkdir()
+        (new / "link").symlink_to("nothing")
+
+    write_whole(tmp_path / "net", write)
+
+    assert os.readlink(tmp_path / "net" / "link") == "nothing"
+
+
 def test_the_writer_sees_the_true_suffix_in_the_same_file_system(tmp_path):
     seen = []
 

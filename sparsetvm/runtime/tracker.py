@@ -151,7 +151,16 @@ def device_errors(key: str) -> Iterator[None]:
         yield
     except (RuntimeError, OSError, tvm.error.InternalError) as err:
         said = str(err).strip().splitlines()[-1] if str(err).strip() else type(err).__name__
+        steps = (step for sign, step in _NEXT_STEPS.items() if sign in said)
         raise DeviceError(
-            f"device {key!r} failed or went away: {said}\n"
-            f"  see whether it is there: sparsetvm devices"
+            f"device {key!r} failed or went away: {said}\n  {next(steps, _LOOK)}"
         ) from err
+
+
+_LOOK = "see whether it is there: sparsetvm devices"
+_NEXT_STEPS = {
+    "Failed to load dynamic shared library": "compile for its system: linux-arm64 is Linux, also "
+    "in Termux; android-cpu is Android itself",
+    "pending_request_bytes_": "its RPC server is of another TVM; start the one that runs here",
+}
+"""By what TVM says."""
