@@ -65,7 +65,7 @@ class InnerLoop:
 def inner_loops(ir: LayerIR, target: str) -> tuple[InnerLoop, ...]:
     """Of all kernels whose sums run over columns, by default schedules, on one thread."""
     device = resolve(target, threads=1)
-    if "neon" not in device.features:
+    if device.is_gpu or "neon" not in device.features:
         raise TargetError(
             f"{target} is no 64-bit ARM CPU, and loops are counted in its instructions\n"
             f"  take android-cpu, or android-cpu:cortex-a76"
