@@ -63,7 +63,8 @@ class InnerLoop:
 
 
 def inner_loops(ir: LayerIR, target: str) -> tuple[InnerLoop, ...]:
-    """Of all kernels whose sums run over columns, by default schedules, on one thread."""
+    """Of all convolutions' kernels, run directly, by default schedules, on one thread; where LLVM
+    unrolls a loop whole there is none."""
     device = resolve(target, threads=1)
     if device.is_gpu or "neon" not in device.features:
         raise TargetError(
@@ -73,20 +74,22 @@ def inner_loops(ir: LayerIR, target: str) -> tuple[InnerLoop, ...]:
     ir = in_relax(ir)
     forms = choose(ir.layers, ir.arrays, device, {}, winograd=False)
     module = to_code(program_of(ir), ir.layers, device, forms, lambda function: None).module
-    return tuple(
+    found = (
         InnerLoop(var.name_hint, filters, _innermost(_assembly(function, device)))
         for var, function in module.functions_items()
         if isinstance(function, tvm.tirx.PrimFunc) and (filters := _filters(function))
     )
+    return tuple(loop for loop in found if loop.instructions)
 
 
 def _filters(function: tvm.tirx.PrimFunc) -> int | None:
-    """B of a gather-GEMM; None: the function is none."""
+    """B of a gather-GEMM over positions; None: the function is none."""
     found = []
 
     def note(block):
-        if "sparsity" in block.annotations:
-            found.append(int(block.annotations["sparsity"]["filters"]))
+        facts = block.annotations.get("sparsity", {})
+        if facts.get("kind") == "gather_gemm":
+            found.append(int(facts["filters"]))
 
     tvm_ffi.structural_walk(function.body, (s_tir.SBlock, note))
     return found[0] if found else None
@@ -99,7 +102,7 @@ def _assembly(function: tvm.tirx.PrimFunc, device) -> str:
 
 
 def _innermost(assembly: str) -> tuple[str, ...]:
-    """The shortest loop with multiply-adds: from a label to a jump back to it."""
+    """The shortest loop with multiply-adds, from a label to a jump back to it; () where none is."""
     lines, labels, loops = assembly.splitlines(), {}, []
     for number, line in enumerate(lines):
         if label := _LABEL.match(line):
@@ -108,4 +111,5 @@ def _innermost(assembly: str) -> tuple[str, ...]:
         if jump and jump[1] in labels:
             body = lines[labels[jump[1]] : number + 1]
             loops.append(tuple(one for one in body if _INSTRUCTION.match(one)))
-    return min((loop for loop in loops if any("\tfmla\t" in one for one in loop)), key=len)
+    summing = (loop for loop in loops if any("\tfmla\t" in one for one in loop))
+    return min(summing, key=len, default=())
