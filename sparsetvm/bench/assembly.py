@@ -17,6 +17,8 @@ from ..targets import resolve
 _LABEL = re.compile(r"(\.L\w+):")
 _JUMP = re.compile(r"\t(?:b|b\.\w+|cbn?z|tbn?z)\t.*?(\.L\w+)")
 _INSTRUCTION = re.compile(r"\t[a-z]")
+_STORE = re.compile(r"\tst\w+\t(?!.*\[sp\b)")
+"""To anywhere but the stack."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ def _assembly(function: tvm.tirx.PrimFunc, device) -> str:
 
 
 def _innermost(assembly: str) -> tuple[str, ...]:
-    """The shortest loop with multiply-adds, from a label to a jump back to it; () where none is."""
+    """The shortest loop that adds up and stores no sums, from a label to a jump back to it; () where
+    none is."""
     lines, labels, loops = assembly.splitlines(), {}, []
     for number, line in enumerate(lines):
         if label := _LABEL.match(line):
@@ -111,5 +114,5 @@ def _innermost(assembly: str) -> tuple[str, ...]:
         if jump and jump[1] in labels:
             body = lines[labels[jump[1]] : number + 1]
             loops.append(tuple(one for one in body if _INSTRUCTION.match(one)))
-    summing = (loop for loop in loops if any("\tfmla\t" in one for one in loop))
-    return min(summing, key=len, default=())
+    summing = [loop for loop in loops if any("\tfmla\t" in one for one in loop)]
+    return min((loop for loop in summing if not any(map(_STORE.match, loop))), key=len, default=())
