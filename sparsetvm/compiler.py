@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from .errors import ModelError
+from .errors import ModelError, TargetError
 from .frontends import read
 from .frontends.imported import Imported
 from .ir import LayerIR, verify
@@ -75,6 +75,11 @@ def bundle(
     sources that a C++ compiler makes a library of."""
     ir = _layers(model, example_inputs, plan)
     resolved = resolve(target, threads, device)
+    if resolved.is_gpu:
+        raise TargetError(
+            f"a bundle is for CPUs; {target} needs TVM's runtime on the device\n"
+            f"  take android-cpu, or compile an artifact: sparsetvm compile"
+        )
     code, _, _ = _code(ir, resolved, database, None, winograd)
     return build_bundle(code, ir, resolved)
 

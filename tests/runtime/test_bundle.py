@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import sparsetvm as st
-from sparsetvm.errors import FileError
+from sparsetvm.errors import FileError, ModelError, TargetError
 from sparsetvm.runtime.bundle import SOURCES
 
 COMPILER = next(filter(shutil.which, ("g++", "clang++")), None)
@@ -139,6 +139,20 @@ def test_a_bundle_for_a_phone_needs_no_linker_and_no_ndk(net, tmp_path, monkeypa
     assert set(made) == {*SOURCES, "kernels.o", "weights.bin", "tables.cc"}
     readme = made["README.md"].decode()
     assert "    letters int64 [1, 9]\n" in readme and "4 threads" in readme
+
+
+def test_what_needs_the_virtual_machine_is_refused():
+    class Best(nn.Module):
+        def forward(self, x):
+            return torch.topk(x, 3).values
+
+    with pytest.raises(ModelError, match=r"topk needs TVM's virtual machine.*\n.*an artifact"):
+        st.bundle(Best(), torch.randn(2, 20), target="cpu")
+
+
+def test_a_gpu_is_refused(net):
+    with pytest.raises(TargetError, match=r"for CPUs; android-opencl needs.*\n.*android-cpu"):
+        st.bundle(net[0], target="android-opencl")
 
 
 def test_a_bundle_is_whole_or_absent(net, tmp_path):
