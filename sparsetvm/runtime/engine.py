@@ -43,7 +43,9 @@ class Engine:
         if self.manifest.device != "cpu":
             self._gpu = tvm.device(self.manifest.device)
         self._weights = self._to_device(map(artifact.weights.get, self.manifest.weights))
-        self._machine = relax.VirtualMachine(_load_library(artifact.library), self._gpu or tvm.cpu())
+        self._machine = relax.VirtualMachine(
+            _load_library(artifact.library), self._gpu or tvm.cpu()
+        )
         self._main = self._machine["main"]
         self._own: dict[str, np.ndarray] = {}
 
@@ -105,7 +107,9 @@ class Engine:
         kept = {tensor.data_ptr() for tensor in (*inputs, *self._weights)}
         return [
             # numpy() copies: an output that is an input or a weight must not change with it
-            output.numpy() if self._gpu is not None or output.data_ptr() in kept else np.from_dlpack(output)
+            output.numpy()
+            if self._gpu is not None or output.data_ptr() in kept
+            else np.from_dlpack(output)
             for output in outputs
         ]
 

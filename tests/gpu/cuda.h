@@ -23,6 +23,7 @@ struct Place {
 #define CUDART_INF_F __builtin_inff()
 #define uint unsigned int
 #define uchar unsigned char
+#define ushort unsigned short
 
 static inline int max(int a, int b) { return a > b ? a : b; }
 static inline int min(int a, int b) { return a < b ? a : b; }

@@ -1,6 +1,7 @@
 /* What generated OpenCL C asks of a device, in terms of work_items.c. */
 typedef unsigned int uint;
 typedef unsigned char uchar;
+typedef unsigned short ushort;
 
 #define OVERLOADED __attribute__((overloadable))
 #define CLK_LOCAL_MEM_FENCE 1
