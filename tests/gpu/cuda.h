@@ -4,6 +4,7 @@ int work_group(unsigned axis);
 int work_item(unsigned axis);
 void work_wait(void);
 float expf(float);
+float tanhf(float);
 float fmaxf(float, float);
 float fminf(float, float);
 }
