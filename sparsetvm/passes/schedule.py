@@ -34,7 +34,7 @@ def schedule(module, target: Target, trace_of: TraceOf):
         if isinstance(function, tirx.PrimFunc):
             if KERNEL in function.attrs:
                 function = _scheduled(function, target, trace_of(function))
-            scheduled[name] = _shared_out(function, target)
+            scheduled[name] = shared_among(function, target)
     for name, function in scheduled.items():
         module.update_func(name, function)
     return module
@@ -56,13 +56,6 @@ def _scheduled(function, target: Target, tuned):
     return done.with_attr("tirx.is_scheduled", True)
 
 
-def _shared_out(function, target: Target):
-    """A scheduled function on the threads of the target."""
-    if not target.is_gpu:
-        return shared_among(function, target.threads)
-    return on_threads(function, target.lanes, target.group)
-
-
 def finished(function, margins: Margins, target: Target):
     """A scheduled kernel with what schedules cannot say: it fetches x ahead, and writes margins."""
     if type(margins.frame) is Frame:
@@ -70,7 +63,14 @@ def finished(function, margins: Margins, target: Target):
     return margins.written_by(function)
 
 
-def shared_among(function, threads: int):
+def shared_among(function, target: Target):
+    """A scheduled function on the threads of the target."""
+    if target.is_gpu:
+        return on_threads(function, target.lanes, target.group)
+    return _in_turns(function, target.threads)
+
+
+def _in_turns(function, threads: int):
     """The same function, whose parallel loops have one turn for each thread.
 
         for i in T.parallel(n): body

@@ -56,12 +56,16 @@ class Device:
             self._sent[digest] = self.session.load_module(path.name)
         return self._sent[digest]
 
-    def weight(self, array: np.ndarray) -> "tvm.runtime.Tensor":
-        """An array that stays there, and that nobody writes to."""
-        kind = f"{array.dtype} {array.shape}".encode()
+    def weight(
+        self, array: np.ndarray, place: "tvm.runtime.Device | None" = None
+    ) -> "tvm.runtime.Tensor":
+        """An array that stays there, in the memory of its CPU or of another `place`; nobody writes
+        to it."""
+        place = place or self.cpu
+        kind = f"{place.type} {array.dtype} {array.shape}".encode()
         digest = hashlib.sha256(kind + np.ascontiguousarray(array).data).hexdigest()
         if digest not in self._sent:
-            self._sent[digest] = self.send(array)
+            self._sent[digest] = tvm.runtime.tensor(array, place)
         return self._sent[digest]
 
     def send(self, array: np.ndarray) -> "tvm.runtime.Tensor":

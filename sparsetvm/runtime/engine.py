@@ -34,12 +34,18 @@ class Engine:
     y = engine({"a": a, "b": b})   # or by name
     """
 
+    _gpu: "tvm.runtime.Device | None" = None
+    """What holds weights and inputs; None: they lie in our own memory."""
+
     def __init__(self, artifact: Artifact):
         self.manifest = artifact.manifest
         _check_runs_here(self.manifest)
-        self._device = tvm.device(self.manifest.device)
+        if self.manifest.device != "cpu":
+            self._gpu = tvm.device(self.manifest.device)
         self._weights = self._to_device(map(artifact.weights.get, self.manifest.weights))
-        self._machine = relax.VirtualMachine(_load_library(artifact.library), self._device)
+        self._machine = relax.VirtualMachine(
+            _load_library(artifact.library), self._gpu or tvm.cpu()
+        )
         self._main = self._machine["main"]
         self._own: dict[str, np.ndarray] = {}
 
@@ -66,7 +72,7 @@ class Engine:
         calls = [self._timed_calls(inputs) for _ in range(repeats)]
         layers = {layer.name: layer for layer in self.manifest.layers}
         return Profile(
-            device=self._device.device_name if self._is_gpu else device_name(),
+            device=self._gpu.device_name if self._gpu else device_name(),
             threads=min(self.manifest.threads, len(allowed_cpus())),
             repeats=repeats,
             total=spread(total),
@@ -89,13 +95,9 @@ class Engine:
         self._instrumented(watch, inputs)
         return sum(sizes)
 
-    @property
-    def _is_gpu(self) -> bool:
-        return self.manifest.device != "cpu"
-
     def _to_device(self, arrays: Iterable[np.ndarray]) -> list[tvm.runtime.Tensor]:
-        if self._is_gpu:
-            return [tvm.runtime.tensor(array, self._device) for array in arrays]
+        if self._gpu is not None:
+            return [tvm.runtime.tensor(array, self._gpu) for array in arrays]
         return [_to_tvm(array) for array in arrays]
 
     def _run(self, inputs: Sequence[tvm.runtime.Tensor]) -> list[np.ndarray]:
@@ -105,7 +107,9 @@ class Engine:
         kept = {tensor.data_ptr() for tensor in (*inputs, *self._weights)}
         return [
             # numpy() copies: an output that is an input or a weight must not change with it
-            output.numpy() if self._is_gpu or output.data_ptr() in kept else np.from_dlpack(output)
+            output.numpy()
+            if self._gpu is not None or output.data_ptr() in kept
+            else np.from_dlpack(output)
             for output in outputs
         ]
 
@@ -122,7 +126,7 @@ class Engine:
             if is_before:
                 kernels.append(name)
                 start = time.perf_counter()
-            elif self._is_gpu:
+            elif self._gpu is not None:
                 seconds.append(self._launched(function, arguments))
             else:
                 seconds.append(time.perf_counter() - start)
@@ -135,11 +139,11 @@ class Engine:
     def _launched(self, kernel: Callable, arguments: Sequence[Any]) -> float:
         """Seconds of one of many launches in a row: a single one takes longer to begin than to
         run. It writes what it wrote before."""
-        self._device.sync()
+        self._gpu.sync()
         start = time.perf_counter()
         for _ in range(LAUNCHES):
             kernel(*arguments)
-        self._device.sync()
+        self._gpu.sync()
         return (time.perf_counter() - start) / LAUNCHES
 
     def _instrumented(self, instrument: Callable, inputs: Sequence[tvm.runtime.Tensor]) -> None:

@@ -22,8 +22,10 @@ class RemoteEngine(Engine):
         self.manifest, self._device = artifact.manifest, device
         self._own: dict[str, np.ndarray] = {}
         with device_errors(device.name):
-            self._machine = relax.VirtualMachine(device.library(artifact.library), device.cpu)
-            self._weights = [device.weight(artifact.weights[n]) for n in self.manifest.weights]
+            self._place = device.session.device(self.manifest.device)
+            self._machine = relax.VirtualMachine(device.library(artifact.library), self._place)
+            weights = [artifact.weights[name] for name in self.manifest.weights]
+            self._weights = [device.weight(weight, self._place) for weight in weights]
 
     def profile(self, x: Any, repeats: int = 20, warmup: int = 2) -> Profile:
         """The time of a whole run by the device's own clock; its steps are not told apart."""
@@ -39,7 +41,7 @@ class RemoteEngine(Engine):
             for _ in range(warmup):
                 self._machine.invoke_stateful("main")
             time = self._machine.time_evaluator(
-                "invoke_stateful", self._device.cpu, number=1, repeat=repeats
+                "invoke_stateful", self._place, number=1, repeat=repeats
             )
             return tuple(time("main").results)
 

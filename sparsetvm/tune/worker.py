@@ -69,7 +69,7 @@ class Worker:
         kernel = module["main"]
         if self._task.margins is not None:
             kernel = finished(kernel, self._task.margins, self._target)
-        module = tvm.IRModule({"main": shared_among(kernel, self._target.threads)})
+        module = tvm.IRModule({"main": shared_among(kernel, self._target)})
         return tvm.ir.save_json(module)
 
     def be_ready(self) -> None:

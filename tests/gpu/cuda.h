@@ -4,6 +4,7 @@ int work_group(unsigned axis);
 int work_item(unsigned axis);
 void work_wait(void);
 float expf(float);
+float tanhf(float);
 float fmaxf(float, float);
 float fminf(float, float);
 }
@@ -24,6 +25,7 @@ struct Place {
 #define uint unsigned int
 #define ushort unsigned short
 #define uchar unsigned char
+#define ushort unsigned short
 
 static inline int max(int a, int b) { return a > b ? a : b; }
 static inline int min(int a, int b) { return a < b ? a : b; }

@@ -3,6 +3,9 @@
 import importlib.util
 from pathlib import Path
 
+CONSTANTS = {b"math_constants.h": b"#define CUDART_INF_F __int_as_float(0x7f800000)"}
+"""What TVM includes and the wheels lack."""
+
 
 def is_here() -> bool:
     return all(importlib.util.find_spec(name) for name in ("cuda", "nvidia"))
@@ -15,7 +18,10 @@ def compile_cuda(source: str, arch: str) -> bytes:
     (folder,) = importlib.util.find_spec("nvidia").submodule_search_locations
     headers = next(Path(folder).glob("cu*/include/cccl"))
     options = [f"--gpu-architecture={arch}".encode(), b"-default-device", b"-I" + bytes(headers)]
-    error, program = nvrtc.nvrtcCreateProgram(source.encode(), b"kernels.cu", 0, [], [])
+    named, held = zip(*CONSTANTS.items())
+    error, program = nvrtc.nvrtcCreateProgram(
+        source.encode(), b"kernels.cu", len(CONSTANTS), list(held), list(named)
+    )
     assert error == nvrtc.nvrtcResult.NVRTC_SUCCESS
     (error,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
     if error != nvrtc.nvrtcResult.NVRTC_SUCCESS:

@@ -2,6 +2,7 @@
 typedef unsigned int uint;
 typedef unsigned short ushort;
 typedef unsigned char uchar;
+typedef unsigned short ushort;
 
 #define OVERLOADED __attribute__((overloadable))
 #define CLK_LOCAL_MEM_FENCE 1
@@ -10,6 +11,7 @@ int work_group(uint axis);
 int work_item(uint axis);
 void work_wait(void);
 float expf(float);
+float tanhf(float);
 float fmaxf(float, float);
 float fminf(float, float);
 
@@ -24,3 +26,4 @@ static OVERLOADED int min(int a, int b) { return a < b ? a : b; }
 static OVERLOADED float max(float a, float b) { return fmaxf(a, b); }
 static OVERLOADED float min(float a, float b) { return fminf(a, b); }
 static OVERLOADED float exp(float x) { return expf(x); }
+static OVERLOADED float tanh(float x) { return tanhf(x); }
