@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Artifact": "runtime.artifact",
     "Batches": "prune.batches",
+    "CoEngine": "runtime.coexec",
     "Checkpoints": "prune.checkpoint",
     "Engine": "runtime.engine",
     "LayerIR": "ir.layer",
@@ -26,6 +27,7 @@ _HOME = {
     "Pruner": "prune.pruner",
     "SparseTVMError": "errors",
     "accelerate": "train",
+    "coexecute": "compiler",
     "compile": "compiler",
     "distill": "prune",
     "explore": "prune.explore",

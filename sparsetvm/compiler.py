@@ -1,7 +1,9 @@
 """From a net to an artifact, the whole way on one page."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 from .errors import ModelError
@@ -10,8 +12,10 @@ from .ir import LayerIR, verify
 from .passes.form import choose
 from .passes.layer_ir import in_relax, layer_ir
 from .passes.pipeline import program_of, to_code, to_layers
+from .passes.unite import Shared, unite
 from .runtime.artifact import Artifact
 from .runtime.build import build
+from .runtime.coexec import CoEngine
 from .sparsity.plan import Plan
 from .targets import resolve
 from .tune.lookup import Records
@@ -66,3 +70,44 @@ def compile(
     code = to_code(program_of(ir), ir.layers, device, forms, records.trace_of, folder)
     log.info("%s", records)
     return build(code, ir, device, forms, times)
+
+
+def coexecute(
+    nets: Mapping[str, LayerIR] | Sequence[LayerIR],
+    target: str = "cpu",
+    threads: int | None = None,
+    database: str | Path | None = None,
+    shared: Shared = True,
+    winograd: bool = True,
+) -> CoEngine:
+    """Several nets in one engine: `engine(x)` runs all of them, `engine[name](x)` one alone.
+
+    Inputs of one name, shape and dtype are one, with `shared=False` none, with a table those that
+    it lists: {"image": ["a/x", "b/image"]}. Layers of equal weights on equal inputs run once,
+    weights are kept once, and one arena serves all. Nets in a sequence are called a, b, c, …
+    Other options are as `compile` has them.
+    """
+    nets = _named(nets)
+    for ir in nets.values():
+        verify(ir)
+    nets = {name: in_relax(ir) for name, ir in nets.items()}
+    united = unite(nets, shared)
+    ir, device = united.ir, resolve(target, threads)
+    records = Records(device, database)
+    times = records.times(ir.layers)
+    forms = choose(ir.layers, ir.arrays, device, times, winograd)
+    code = to_code(
+        program_of(ir), ir.layers, device, forms, records.trace_of, entries=united.entries
+    )
+    log.info("%s", records)
+    return CoEngine(build(code, ir, device, forms, times, nets, united.once))
+
+
+def _named(nets: Mapping[str, LayerIR] | Sequence[LayerIR]) -> dict[str, LayerIR]:
+    """Nets by name; those of a sequence are called a, b, c, …"""
+    named = dict(nets if isinstance(nets, Mapping) else zip(ascii_lowercase, nets, strict=False))
+    if not len(named) == len(nets) > 0:
+        raise ModelError(
+            f"{len(nets)} nets have no names\n  give 1 to 26 nets, or a table from names to nets"
+        )
+    return named

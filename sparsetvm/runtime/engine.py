@@ -19,8 +19,34 @@ from .threads import use_threads
 
 
 def load(artifact: str | Path | Artifact) -> "Engine":
-    """An engine for an artifact, or for the file that holds one."""
-    return Engine(artifact if isinstance(artifact, Artifact) else Artifact.load(artifact))
+    """An engine for an artifact, or for the file that holds one; a CoEngine where it holds several
+    nets."""
+    artifact = artifact if isinstance(artifact, Artifact) else Artifact.load(artifact)
+    if not artifact.manifest.entries:
+        return Engine(artifact)
+    from .coexec import CoEngine  # which is an Engine
+
+    return CoEngine(artifact)
+
+
+class Loaded:
+    """An artifact's library and weights in memory: what the engines of all its nets share."""
+
+    def __init__(self, artifact: Artifact):
+        _check_runs_here(artifact.manifest)
+        self.library = _load_library(artifact.library)
+        self._weights = artifact.weights
+        self._tensors: dict[tuple, tvm.runtime.Tensor] = {}
+
+    def weights(self, names: Sequence[str]) -> list[tvm.runtime.Tensor]:
+        return [self._tensor(self._weights[name]) for name in names]
+
+    def _tensor(self, array: np.ndarray) -> tvm.runtime.Tensor:
+        """Equal parts of one memory are one tensor."""
+        key = (array.ctypes.data, array.shape, array.dtype)
+        if key not in self._tensors:
+            self._tensors[key] = _to_tvm(array)
+        return self._tensors[key]
 
 
 class Engine:
@@ -31,12 +57,13 @@ class Engine:
     y = engine({"a": a, "b": b})   # or by name
     """
 
-    def __init__(self, artifact: Artifact):
-        self.manifest = artifact.manifest
-        _check_runs_here(self.manifest)
-        self._weights = [_to_tvm(artifact.weights[name]) for name in self.manifest.weights]
-        self._machine = relax.VirtualMachine(_load_library(artifact.library), tvm.cpu())
-        self._main = self._machine["main"]
+    def __init__(self, artifact: Artifact, loaded: Loaded | None = None):
+        """`loaded`: what engines of one artifact share."""
+        self.manifest = manifest = artifact.manifest
+        loaded = loaded or Loaded(artifact)
+        self._weights = loaded.weights(manifest.weights)
+        self._machine = relax.VirtualMachine(loaded.library, tvm.cpu())
+        self._function = self._machine[manifest.function]
         self._own: dict[str, np.ndarray] = {}
 
     def __call__(self, x: Any) -> Any:
@@ -87,7 +114,7 @@ class Engine:
 
     def _run(self, inputs: Sequence[tvm.runtime.Tensor]) -> list[np.ndarray]:
         use_threads(self.manifest.threads)
-        result = self._main(*inputs, *self._weights)
+        result = self._function(*inputs, *self._weights)
         outputs = [result] if isinstance(result, tvm.runtime.Tensor) else list(result)
         kept = {tensor.data_ptr() for tensor in (*inputs, *self._weights)}
         return [
