@@ -12,10 +12,11 @@ from .ir import LayerIR, verify
 from .passes.form import choose
 from .passes.layer_ir import in_relax, layer_ir
 from .passes.pipeline import program_of, to_code, to_layers
+from .passes.side_by_side import Beside
 from .passes.unite import Shared, unite
 from .runtime.artifact import Artifact
 from .runtime.build import build
-from .runtime.coexec import CoEngine
+from .runtime.coexec import CoEngine, fastest
 from .sparsity.plan import Plan
 from .targets import resolve
 from .tune.lookup import Records
@@ -79,13 +80,15 @@ def coexecute(
     database: str | Path | None = None,
     shared: Shared = True,
     winograd: bool = True,
+    beside: Beside | None = None,
 ) -> CoEngine:
     """Several nets in one engine: `engine(x)` runs all of them, `engine[name](x)` one alone.
 
     Inputs of one name, shape and dtype are one, with `shared=False` none, with a table those that
     it lists: {"image": ["a/x", "b/image"]}. Layers of equal weights on equal inputs run once,
-    weights are kept once, and one arena serves all. Nets in a sequence are called a, b, c, …
-    Other options are as `compile` has them.
+    weights are kept once, and one arena serves all. Layers that are equal but for their weights run
+    side by side in one kernel, as `beside` says; without it every way is measured here, and the
+    fastest stays. Nets in a sequence are called a, b, c, …; the rest is as `compile` has it.
     """
     nets = _named(nets)
     for ir in nets.values():
@@ -96,11 +99,23 @@ def coexecute(
     records = Records(device, database)
     times = records.times(ir.layers)
     forms = choose(ir.layers, ir.arrays, device, times, winograd)
-    code = to_code(
-        program_of(ir), ir.layers, device, forms, records.trace_of, entries=united.entries
-    )
+    ways: dict[str, Artifact] = {}
+    known = []
+    for way in Beside if beside is None else [beside]:
+        code = to_code(
+            program_of(ir),
+            ir.layers,
+            device,
+            forms,
+            records.trace_of,
+            entries=united.entries,
+            beside=way,
+        )
+        if code.beside not in known:
+            known.append(code.beside)
+            ways[way.value] = build(code, ir, device, forms, times, nets, united.once)
     log.info("%s", records)
-    return CoEngine(build(code, ir, device, forms, times, nets, united.once))
+    return fastest(ways)
 
 
 def _named(nets: Mapping[str, LayerIR] | Sequence[LayerIR]) -> dict[str, LayerIR]:

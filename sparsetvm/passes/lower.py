@@ -3,7 +3,7 @@ too."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,11 +27,14 @@ from .layer_step import layer_step
 from .layout import Layout, Value
 from .mark import layer_of_call
 from .schedule import KERNEL
+from .side_by_side import Beside, Layers, side_by_side
 from .unite import Entry
 
 LayerKernel = GatherGemm | Winograd | Samples | Recurrent
 
 EVERY_PIXEL = ((0, 0, 0),)
+FLOAT = 4
+"""Bytes of a float32, which all activations are."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,13 @@ class EntryCode:
     """The function of the module that runs one net of several.
 
     parameters   the arrays that it takes after its inputs, in order
+    read         bytes of activations that its kernels read
     """
 
     entry: Entry
     function: str
     parameters: tuple[str, ...]
+    read: int
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,14 @@ class Lowered(Imported):
     forms     each layer's
     entries   where main is several nets, a function for each alone
     beside    layers that main runs side by side, in one kernel call
+    read      bytes of activations that main's kernels read
     """
 
     kernels: dict[str, LayerKernel]
     forms: Mapping[str, Form]
     entries: tuple[EntryCode, ...] = ()
     beside: tuple[tuple[str, ...], ...] = ()
+    read: int = 0
 
 
 def lower(
@@ -68,6 +75,7 @@ def lower(
     target: Target,
     forms: Mapping[str, Form],
     entries: tuple[Entry, ...] = (),
+    beside: Beside = Beside.NONE,
 ) -> Lowered:
     """Marked calls and what lies between them become kernels on flat activations.
 
@@ -81,21 +89,22 @@ def lower(
 
     Kernels come out unscheduled, each layer in its form; the packed constants take the place of
     the weights. Each of the `entries` gets a function of its own beside main, on the same kernels
-    and constants.
+    and constants; in main, some layers of theirs may run side by side.
     """
     steps = _steps(program, {layer.name: layer for layer in layers}, target, forms)
+    together = side_by_side(steps, beside)
     layout = Layout(target.lanes)
-    for step in steps:
+    for step in together:
         step.place(layout)
     code, main = _Code(program, layout, target), Block.of(program.module)
-    parameters = _Emission(code).run("main", main.inputs, steps, main.result)
+    parameters, read = _Emission(code).run("main", main.inputs, together, main.result)
     alone, outputs = [], main.bindings.get(main.result, main.result)
     for number, entry in enumerate(entries):
         name, inputs = f"net{number}", [main.inputs[place] for place in entry.inputs]
         results = [outputs.fields[place] for place in entry.outputs]
         result = results[0] if len(results) == 1 else relax.Tuple(results)
         own = _Emission(code).run(name, inputs, _steps_for(result, steps), result)
-        alone.append(EntryCode(entry, name, own))
+        alone.append(EntryCode(entry, name, *own))
     return Lowered(
         module=code.builder.get(),
         arrays=code.arrays,
@@ -105,6 +114,8 @@ def lower(
         kernels=code.shapes,
         forms=forms,
         entries=tuple(alone),
+        beside=tuple(step.names for step in together if isinstance(step, Layers)),
+        read=read,
     )
 
 
@@ -180,17 +191,21 @@ class _Emission:
     def __init__(self, code: _Code):
         self.target, self.builder = code.target, code.builder
         self._code, self._program, self._layout = code, code.program, code.layout
+        self.read = 0
         self._parameters: dict[str, relax.Var] = {}
         self._plain: dict[str, object] = {}
         self._flat: dict[str, object] = {}
+        self._whole: dict[str, object] = {}
+        self._parts: dict[str, tuple[Value, int]] = {}
         self._values: dict[str, tuple[Value, tuple[int, ...]]] = {}
         weights = Block.of(self._program.module).weights
         self._named = {var.name: name for var, name in zip(weights, self._program.parameters)}
 
     def run(
         self, name: str, inputs: Sequence[relax.Var], steps: list[Step], result: relax.Expr
-    ) -> tuple[str, ...]:
-        """Write the function; the arrays that it takes after its inputs."""
+    ) -> tuple[tuple[str, ...], int]:
+        """Write the function; the arrays that it takes after its inputs, and the bytes of
+        activations that its kernels read."""
         inputs = [relax.Var(var.name, var.ty) for var in inputs]
         self._plain = {var.name: var for var in inputs}
         with self.builder.function(name, attrs={"num_input": len(inputs)}):
@@ -200,7 +215,7 @@ class _Emission:
                 result = self.builder.emit_output(self.on_plain(result))
             parameters = list(self._parameters.values())
             self.builder.emit_func_output(result, inputs + parameters)
-        return tuple(self._parameters)
+        return tuple(self._parameters), self.read
 
     # what steps ask for
 
@@ -211,7 +226,12 @@ class _Emission:
         return tuple(int(n) for n in var.ty.shape)
 
     def place(self, value: Value) -> Flat:
-        return self._layout.flat(value)
+        """Where the value lies in the tensor that `flat` gives."""
+        place = self._layout.flat(value)
+        if value.name not in self._parts:
+            return place
+        joint, first = self._parts[value.name]
+        return replace(place, first=first, rows=joint.channels)
 
     def constant(self, name: str, array: np.ndarray):
         """A named array as a parameter of the function."""
@@ -220,6 +240,14 @@ class _Emission:
             ty = relax.TensorType(array.shape, str(array.dtype))
             self._parameters[name] = relax.Var(re.sub(r"\W", "_", name), ty)
         return self._parameters[name]
+
+    def stored(self, name: str) -> np.ndarray:
+        """The array that became a constant by this name."""
+        return self._code.arrays[name]
+
+    def lies_in(self, name: str, array: np.ndarray) -> None:
+        """An array by this name, if someone asks for it, is this part of one that is there."""
+        self._code.arrays.setdefault(name, array)
 
     def constants(self, owner: str, arrays: Mapping[str, np.ndarray]) -> list:
         """A layer's arrays, in their order."""
@@ -232,10 +260,24 @@ class _Emission:
         return self.constant(name, pack.border_mask(dest, lines, lanes))
 
     def flat(self, value: Value):
-        """The value as a flat activation, converted on first demand."""
+        """The value as a flat activation or a part of one, converted on first demand."""
+        self.read += FLOAT * value.channels * self._layout.flat(value).frame.row
+        if value.name in self._parts:
+            value, _ = self._parts[value.name]
         if value.name not in self._flat:
             self._flat[value.name] = self.convert(value, value, (1, 1, 1), EVERY_PIXEL)
         return self._flat[value.name]
+
+    def whole(self, value: Value):
+        """The value as a flat activation of its own."""
+        if value.name not in self._parts:
+            return self.flat(value)
+        if value.name not in self._whole:
+            dest, part = self._layout.flat(value), self.place(value)
+            kernel = flat.from_flat(dest, part, (1, 1, 1), EVERY_PIXEL, self.target.lanes)
+            args = [self.flat(value)]
+            self._whole[value.name] = self.kernel("from_flat", kernel, args, (dest.length,))
+        return self._whole[value.name]
 
     def plain(self, var: str):
         """The variable as a plain tensor, converted on first demand."""
@@ -245,8 +287,11 @@ class _Emission:
         if var not in self._plain:
             value, shape = self._values[var]
             kernel = flat.to_plain(self.place(value), shape)
-            self._plain[var] = self.kernel("to_plain", kernel, [self._flat[value.name]], shape)
-        return self._plain[var]
+            self._plain[var] = self.kernel("to_plain", kernel, [self.flat(value)], shape)
+        x = self._plain[var]
+        if isinstance(x.ty, relax.TensorType):
+            self.read += FLOAT * int(np.prod(self.shape(x)))
+        return x
 
     def reshaped(self, tensor, shape: tuple[int, ...]):
         """The same numbers in the same memory."""
@@ -258,9 +303,9 @@ class _Emission:
         """`value` laid out as `to`: from its flat form if there is one, else from the plain
         tensor."""
         dest, lanes = self.place(to), self.target.lanes
-        if value.name in self._flat:
+        if value.name in self._flat or value.name in self._parts:
             kernel = flat.from_flat(dest, self.place(value), stride, phases, lanes)
-            return self.kernel("from_flat", kernel, [self._flat[value.name]], (dest.length,))
+            return self.kernel("from_flat", kernel, [self.flat(value)], (dest.length,))
         kernel = flat.from_plain(dest, value.channels, value.size, stride, phases, lanes)
         length = value.batch * value.channels * int(np.prod(value.size))
         x = self.reshaped(self.plain(value.var), (length,))
@@ -298,6 +343,11 @@ class _Emission:
 
     def set_flat(self, step, x) -> None:
         self._flat[step.result.name] = x
+        self._values[step.output.name] = (step.result, self.shape(step.output))
+
+    def set_part(self, step, joint: Value, first: int) -> None:
+        """The step's result is the channels from `first` on of `joint`, which is there."""
+        self._parts[step.result.name] = joint, first
         self._values[step.output.name] = (step.result, self.shape(step.output))
 
     def set_plain(self, var, x) -> None:

@@ -16,6 +16,7 @@ from .fuse import fuse
 from .lower import Lowered, lower
 from .mark import mark
 from .schedule import TraceOf, schedule
+from .side_by_side import Beside
 from .unite import Entry
 
 log = logging.getLogger(__name__)
@@ -44,15 +45,17 @@ def to_code(
     trace_of: TraceOf,
     dump: Path | None = None,
     entries: tuple[Entry, ...] = (),
+    beside: Beside = Beside.NONE,
 ) -> Lowered:
     """From marked layers to a module that TVM can build.
 
     `forms` says how each layer runs, `trace_of` gives a kernel's tuned schedule; `dump` is a folder
-    for the module after each phase. Of several nets, each of the `entries` is one.
+    for the module after each phase. Of several nets, each of the `entries` is one,
+    and `beside` says which layers of theirs share kernel calls.
     """
     _dump(program.module, dump, "0-marked")
     # Phase 1. layers and what lies between them, on flat activations
-    program = lower(program, layers, target, forms, entries)
+    program = lower(program, layers, target, forms, entries, beside)
     _dump(program.module, dump, "1-lowered")
     # Phase 2. fast kernels
     module = schedule(program.module, target, trace_of)

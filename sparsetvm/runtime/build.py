@@ -14,14 +14,11 @@ from ..ir.layer import Layer, LayerIR
 from ..kernels.cut import tiles
 from ..passes.form import DENSE, Form
 from ..passes.kernel_calls import KernelCall, kernel_calls
-from ..passes.lower import EntryCode, Lowered
+from ..passes.lower import FLOAT, EntryCode, Lowered
 from ..passes.schedule import RECORD
 from ..targets.target import Target
 from .artifact import Artifact
 from .manifest import Entry, LayerFacts, Manifest, Sharing, Step, TensorSpec
-
-FLOAT = 4
-"""Bytes of a float32, which all activations are."""
 
 
 def build(
@@ -93,15 +90,10 @@ def _sharing(program: Lowered, once: Mapping[str, tuple[str, ...]]) -> Sharing:
     return Sharing(
         once=once,
         beside=program.beside,
-        read=_bytes_read(kernel_calls(program)),
-        read_apart=sum(_bytes_read(kernel_calls(program, code)) for code in program.entries),
+        read=program.read,
+        read_apart=sum(code.read for code in program.entries),
+        ms={},
     )
-
-
-def _bytes_read(calls: Iterable[KernelCall]) -> int:
-    """Of activations: what kernels take besides constants."""
-    read = [x for call in calls for x in call.call.args[1].fields if x not in call.constants]
-    return sum(FLOAT * prod(int(n) for n in x.ty.shape) for x in read)
 
 
 def _steps(calls: Iterable[KernelCall], layers: set[str]) -> tuple[Step, ...]:

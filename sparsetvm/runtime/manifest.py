@@ -98,6 +98,8 @@ class Sharing:
     """Bytes of activations that kernels read in a run of all."""
     read_apart: int
     """The same of the nets one after the other."""
+    ms: Mapping[str, float] = field(hash=False)
+    """Of a run of all in each way that was measured: apart, some layers side by side, all."""
 
 
 @dataclass(frozen=True)

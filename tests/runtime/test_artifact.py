@@ -107,7 +107,7 @@ def test_a_missing_part_is_said(chain, tmp_path):
     ("change", "message"),
     [
         ({"version": 1}, "is sparsetvm artifact version 1; this SparseTVM reads version 3"),
-        ({"format": "other"}, "is other version 2"),
+        ({"format": "other"}, "is other version 3"),
         ({"unknown": 1}, "its manifest cannot be read"),
         ({"inputs": [{"name": "x"}]}, "its manifest cannot be read"),
     ],
