@@ -39,6 +39,7 @@ def build(
         executable.export_library(str(path), fcompile=target.linker)
         library = path.read_bytes()
     arrays, layers = program.arrays, {layer.name for layer in ir.layers}
+    layers |= {" + ".join(names) for names in program.beside}
     steps = _steps(kernel_calls(program), layers)
     entries = tuple(_entry(program, one, nets[one.entry.name], layers) for one in program.entries)
     packed: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
