@@ -92,11 +92,12 @@ def lower(
     and constants; in main, some layers of theirs may run side by side.
     """
     steps = _steps(program, {layer.name: layer for layer in layers}, target, forms)
-    together = side_by_side(steps, beside)
+    main = Block.of(program.module)
+    together = side_by_side(steps, main.inputs, beside)
     layout = Layout(target.lanes)
     for step in together:
         step.place(layout)
-    code, main = _Code(program, layout, target), Block.of(program.module)
+    code = _Code(program, layout, target)
     parameters, read = _Emission(code).run("main", main.inputs, together, main.result)
     alone, outputs = [], main.bindings.get(main.result, main.result)
     for number, entry in enumerate(entries):

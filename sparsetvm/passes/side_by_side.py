@@ -23,7 +23,7 @@ class Beside(Enum):
     ALL = "all"
 
 
-def side_by_side(steps: list[Step], beside: Beside) -> list[Step]:
+def side_by_side(steps: list[Step], inputs: Sequence[relax.Var], beside: Beside) -> list[Step]:
     """Steps that do the same at the same place of their nets become one, on more channels.
 
         y1 = conv(x, a/0.weight);  z1 = pool(y1);  u1 = conv(z1, a/3.weight)
@@ -35,14 +35,20 @@ def side_by_side(steps: list[Step], beside: Beside) -> list[Step]:
 
     A filter reads what it did before: in the flat layout other channels lie at another offset, so
     nothing is copied and nothing is multiplied by zero. Where others read a part of the channels,
-    they read it in place.
+    they read it in place. Of the nets' `inputs`, those that differ are put side by side first.
     """
     if beside is Beside.NONE:
         return steps
     parts: dict[str, tuple[Value, int]] = {}
     done: list[Step] = []
-    for group in _in_order(_equal(steps)):
+    came = {var.name: str(var.ty) for var in inputs} if beside is Beside.ALL else {}
+    for group in _in_order(_equal(steps, came)):
         joint = _joint(group, parts, beside) if len(group) > 1 else None
+        if joint is None and isinstance(group[0], LayerStep):
+            read = _inputs_side_by_side(group, inputs)
+            if read is not None:
+                joint = _joint(group, parts | read.parts, beside)
+                done += [read] if joint is not None else []
         done += group if joint is None else [joint]
         if joint is not None and joint.result is not None:
             firsts = _firsts([step.result for step in group])
@@ -109,6 +115,41 @@ class Together(Step):
             first = end
 
 
+@dataclass(frozen=True)
+class Inputs(Step):
+    """Inputs of several nets as channels of one tensor."""
+
+    values: tuple[Value, ...]
+
+    @property
+    def parts(self) -> dict[str, tuple[Value, int]]:
+        """Where each of them lies in it."""
+        channels = sum(value.channels for value in self.values)
+        joint = replace(self.values[0], var=self.output.name, channels=channels)
+        return {
+            value.name: (joint, first)
+            for value, first in zip(self.values, _firsts(self.values), strict=True)
+        }
+
+    def emit(self, emission):
+        tensors = [emission.plain(value.var) for value in self.values]
+        joint = emission.builder.emit(relax.op.concat(tensors, axis=1))
+        emission.set_plain(self.output, joint)
+
+
+def _inputs_side_by_side(group: list[LayerStep], inputs: Sequence[relax.Var]) -> Inputs | None:
+    """What the group reads, if it is inputs that differ."""
+    values = tuple(dict.fromkeys(step.source for step in group))
+    known = {var.name: var for var in inputs}
+    if len(values) == 1 or values[0].role != "images" or not {v.var for v in values} <= set(known):
+        return None
+    shape = [int(n) for n in known[values[0].var].ty.shape]
+    shape[1] *= len(values)
+    name = " + ".join(value.var for value in values)
+    output = relax.Var(name, relax.TensorType(shape, "float32"))
+    return Inputs(output, relax.Tuple([known[value.var] for value in values]), None, values)
+
+
 def _place_parts(step: Layers | Together, layout) -> None:
     """Each net alone, too, has its activations where they lie side by side."""
     for part in step.parts:
@@ -128,16 +169,19 @@ def _firsts(values: Sequence[Value]) -> list[int]:
     return [sum(value.channels for value in values[:i]) for i in range(len(values))]
 
 
-def _equal(steps: list[Step]) -> list[list[Step]]:
+def _equal(steps: list[Step], came: dict[str, object]) -> list[list[Step]]:
     """Steps in groups of those that do the same, but for their weights, on values that came about
-    in the same way."""
-    groups: dict[tuple, list[Step]] = {}
-    came: dict[str, int] = {}
+    in the same way: `came` says how inputs do."""
+    came, numbers = dict(came), {}
+    groups: list[list[Step]] = []
     for step in steps:
         key = _key(step, lambda var: came.get(var, var)) or (step.output.name,)
-        groups.setdefault(key, []).append(step)
-        came[step.output.name] = list(groups).index(key)
-    return list(groups.values())
+        number = numbers.setdefault(key, len(groups))
+        if number == len(groups):
+            groups.append([])
+        groups[number].append(step)
+        came[step.output.name] = number
+    return groups
 
 
 def _key(step: Step, came: Callable[[str], object]) -> tuple | None:
@@ -245,6 +289,9 @@ fullest."""
 
 
 def _is_even(group: list[LayerStep]) -> bool:
+    """Whether little is held twice or for nothing."""
+    if len({step.layer.weight for step in group}) < len(group):
+        return False  # equal weights on other inputs: they are there once
     counts = [step.layer.parameters for step in group]
     return max(counts) * len(counts) <= MOST_PADDING * sum(counts)
 
