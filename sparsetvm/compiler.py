@@ -9,16 +9,18 @@ from typing import Any
 from .errors import ModelError
 from .frontends import read
 from .ir import LayerIR, verify
-from .passes.form import choose
+from .passes.form import Form, FormTimes, choose
 from .passes.layer_ir import in_relax, layer_ir
+from .passes.lower import Lowered
 from .passes.pipeline import program_of, to_code, to_layers
 from .passes.side_by_side import Beside
-from .passes.unite import Shared, unite
+from .passes.unite import Entry, Shared, unite
 from .runtime.artifact import Artifact
 from .runtime.build import build
+from .runtime.bundle import Bundle, build_bundle
 from .runtime.coexec import CoEngine, fastest
 from .sparsity.plan import Plan
-from .targets import resolve
+from .targets import Target, resolve
 from .tune.lookup import Records
 
 log = logging.getLogger(__name__)
@@ -47,14 +49,42 @@ def compile(
     database: str | Path | None = None,
     dump: str | Path | None = None,
     winograd: bool = True,
+    device: str | None = None,
 ) -> Artifact:
     """A LayerIR, or whatever `export` takes, as an artifact for `target`.
 
     `threads` is how many a run may use, all cores of the device by default. Kernels that were tuned
     for this device get their best schedule, from tuning_logs/ or the tuning database (`database`, a
     path or URL; the user's own by default). `dump` is a folder for the module after each phase.
-    Without `winograd` every layer runs directly: slower, and a digit more accurate.
+    `device` is the key of the device that they were tuned on, where it was behind a tracker.
+    Without `winograd` every layer runs directly: slower, and a digit more accurate. GPUs have no
+    other form yet.
     """
+    ir = _layers(model, example_inputs, plan)
+    resolved = resolve(target, threads, device)
+    code, forms, times = _code(ir, resolved, database, dump, winograd)
+    return build(code, ir, resolved, forms, times)
+
+
+def bundle(
+    model: LayerIR | Any,
+    example_inputs: Any = None,
+    plan: Plan | str | Path | None = None,
+    target: str = "android-cpu",
+    threads: int | None = None,
+    database: str | Path | None = None,
+    winograd: bool = True,
+    device: str | None = None,
+) -> Bundle:
+    """What `compile` takes, for a device without Python and without TVM: machine code, weights, and
+    sources that a C++ compiler makes a library of."""
+    ir = _layers(model, example_inputs, plan)
+    resolved = resolve(target, threads, device)
+    code, _, _ = _code(ir, resolved, database, None, winograd)
+    return build_bundle(code, ir, resolved)
+
+
+def _layers(model: LayerIR | Any, example_inputs: Any, plan: Plan | str | Path | None) -> LayerIR:
     ir = model if isinstance(model, LayerIR) else export(model, example_inputs, plan)
     if model is ir:
         if plan is not None:
@@ -62,15 +92,28 @@ def compile(
                 f"{ir.source} has its plan inside; export it again with the other plan"
             )
         verify(ir)
-    ir = in_relax(ir)
-    device = resolve(target, threads)
-    records = Records(device, database)
+    return in_relax(ir)
+
+
+def _code(
+    ir: LayerIR,
+    target: Target,
+    database: str | Path | None,
+    dump: str | Path | None,
+    winograd: bool,
+    entries: tuple[Entry, ...] = (),
+    beside: Beside = Beside.NONE,
+) -> tuple[Lowered, dict[str, Form], FormTimes]:
+    """The net's kernels, each layer's form, and what tuning measured of them."""
+    records = Records(target, database)
     folder = Path(dump) if dump else None
     times = records.times(ir.layers)
-    forms = choose(ir.layers, ir.arrays, device, times, winograd)
-    code = to_code(program_of(ir), ir.layers, device, forms, records.trace_of, folder)
+    forms = choose(ir.layers, ir.arrays, target, times, winograd and not target.is_gpu)
+    code = to_code(
+        program_of(ir), ir.layers, target, forms, records.trace_of, folder, entries, beside
+    )
     log.info("%s", records)
-    return build(code, ir, device, forms, times)
+    return code, forms, times
 
 
 def coexecute(
@@ -95,27 +138,14 @@ def coexecute(
         verify(ir)
     nets = {name: in_relax(ir) for name, ir in nets.items()}
     united = unite(nets, shared)
-    ir, device = united.ir, resolve(target, threads)
-    records = Records(device, database)
-    times = records.times(ir.layers)
-    forms = choose(ir.layers, ir.arrays, device, times, winograd)
-    ways: dict[str, Artifact] = {}
-    known = []
+    ir, resolved = united.ir, resolve(target, threads)
+    ways: dict[tuple, tuple[str, Artifact]] = {}
     for way in Beside if beside is None else [beside]:
-        code = to_code(
-            program_of(ir),
-            ir.layers,
-            device,
-            forms,
-            records.trace_of,
-            entries=united.entries,
-            beside=way,
-        )
-        if code.beside not in known:
-            known.append(code.beside)
-            ways[way.value] = build(code, ir, device, forms, times, nets, united.once)
-    log.info("%s", records)
-    return fastest(ways)
+        code, forms, times = _code(ir, resolved, database, None, winograd, united.entries, way)
+        if code.beside not in ways:
+            artifact = build(code, ir, resolved, forms, times, nets, united.once)
+            ways[code.beside] = way.value, artifact
+    return fastest(dict(ways.values()))
 
 
 def _named(nets: Mapping[str, LayerIR] | Sequence[LayerIR]) -> dict[str, LayerIR]:

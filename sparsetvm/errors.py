@@ -36,3 +36,7 @@ class TargetError(SparseTVMError):
 
 class ScheduleError(SparseTVMError):
     """A choice that is not legal for this shape; the tuner counts it and goes on."""
+
+
+class DeviceError(SparseTVMError):
+    """A device behind a tracker that is not there, went away, or does not do what it is told."""

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.command import sparsetvm  # noqa: F401  a fixture
+
 
 @pytest.fixture
 def rng() -> np.random.Generator:

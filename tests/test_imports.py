@@ -27,6 +27,7 @@ FLOORS = [
     {"runtime"},
     {"tune"},
     {"compiler"},
+    {"engines"},
     {"train", "codesign"},
     {"__init__"},  # the public names; those below are behind them
     {"bench"},

@@ -2,7 +2,7 @@
 
 from math import prod
 
-from sparsetvm._tvm import buffer_of
+from sparsetvm._tvm import buffer_of, tirx
 
 
 def extent(sch, loop) -> int:
@@ -35,6 +35,24 @@ def vectorize_inner(sch, block, keep: int) -> None:
     *outer, inner = sch.get_loops(block)
     sch.vectorize(inner)
     unroll_all(sch, outer[keep:])
+
+
+def weights_in_vectors(sch, block, target) -> None:
+    """NEON multiplies by one lane of a vector: one load brings the weights of four filters. `block`
+    is ready but for that.
+
+    ldp s2, s3, [x1]                     ldr q2, [x1]
+    fmla v8.4s, v0.4s, v2.s[0]    -->    fmla v8.4s, v0.4s, v2.s[0]
+    fmla v9.4s, v0.4s, v3.s[0]           fmla v9.4s, v0.4s, v2.s[1]
+    """
+    if "neon" not in target.features:
+        return
+    loops = sch.get_loops(block)
+    step = max(i for i, loop in enumerate(loops) if sch.get(loop).kind == tirx.ForKind.SERIAL)
+    names = [buffer.name for buffer in buffers_read(sch, block)]
+    weights = sch.cache_read(block, names.index("values"), "local")
+    sch.compute_at(weights, loops[step], preserve_unit_loops=True)
+    vectorize_inner(sch, weights, keep=step + 1)
 
 
 def add_up_parts(sch, block, lanes: int, keep: int) -> None:

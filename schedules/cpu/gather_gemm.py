@@ -7,6 +7,7 @@ from sparsetvm.schedules.common.moves import (
     size,
     unroll_all,
     vectorize_inner,
+    weights_in_vectors,
 )
 
 from sparsetvm.kernels.gather_gemm import PREFETCH
@@ -71,6 +72,7 @@ def _all_columns(sch, pick, best: Tile) -> None:
     sch.vectorize(lane)
     unroll_all(sch, [step, filters, line, vector])
     vectorize_inner(sch, sch.decompose_reduction(block, n), keep=3)
+    weights_in_vectors(sch, block, pick.target)
 
 
 def _block_by_block(sch, pick, best: Tile) -> None:
@@ -113,6 +115,7 @@ def _block_by_block(sch, pick, best: Tile) -> None:
     sch.vectorize(some_lanes)
     unroll_all(sch, [step, some_filters, some_lines, some_vectors])
     vectorize_inner(sch, sch.decompose_reduction(partial, column), keep=4)
+    weights_in_vectors(sch, partial, pick.target)
 
 
 def _lanes_over_filters(sch, pick) -> None:

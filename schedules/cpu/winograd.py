@@ -5,6 +5,7 @@ from sparsetvm.schedules.common.moves import (
     largest_divisor,
     unroll_all,
     vectorize_inner,
+    weights_in_vectors,
 )
 
 from sparsetvm.kernels.tile import best_tile
@@ -39,3 +40,4 @@ def winograd(sch, pick) -> None:
     sch.vectorize(lane)
     unroll_all(sch, [step, filters, vector])
     vectorize_inner(sch, sch.decompose_reduction(block, column), keep=4)
+    weights_in_vectors(sch, block, pick.target)

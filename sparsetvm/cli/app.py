@@ -19,7 +19,7 @@ EXAMPLE = "sparsetvm demo"
 
 VERBS = (
     *("demo", "plan", "prune", "accuracy", "export", "inspect", "tune", "compile", "run", "report"),
-    *("bench", "together", "depth", "step", "ablate", "targets"),
+    *("bundle", "bench", "together", "depth", "step", "ablate", "targets", "devices"),
 )
 """In the order of the help; each is a file of this folder."""
 

@@ -32,12 +32,18 @@ def command(
         bool,
         typer.Option("--install", help="Install the peers first, apart where packages conflict."),
     ] = False,
+    target: Annotated[
+        str, typer.Option(help="cpu; cuda: a net's layers on an NVIDIA GPU, beside cuDNN's.")
+    ] = "cpu",
     json: options.Json = False,
 ) -> None:
     """Time our engine, sparse and dense, and its peers, in turns and in one run.
 
     A peer that is not installed is skipped; one whose result differs from torch's gets no time.
     """
+    if target != "cpu":
+        _on_gpu(net, plan, target, json)
+        return
     show_settings("bench", net=net, plan=plan, peers=peers, threads=threads)
     from ..bench.compare import bench
 
@@ -54,6 +60,19 @@ def command(
     with progress(f"bench {net}") as say:
         result = bench(net, plan, progress=say, **chosen)
     show_result(result.to_json(), _text(result), json)
+
+
+def _on_gpu(net: str, plan: str, target: str, json: bool) -> None:
+    show_settings("bench", net=net, plan=plan, target=target)
+    from ..errors import TargetError
+
+    if target.partition(":")[0] != "cuda":
+        raise TargetError(f"bench runs on cpu and cuda; got {target!r}")
+    from ..bench.gpu import gpu_table
+
+    with progress(f"bench {net}") as say:
+        table = gpu_table(net, plan, target, progress=say)
+    show_result(table.to_json(), str(table), json)
 
 
 def _text(result: "BenchResult") -> str:

@@ -18,10 +18,8 @@ def command(
     plan: options.Plan = None,
     target: options.Target = "cpu",
     threads: options.Threads = None,
-    db: Annotated[
-        str | None,
-        typer.Option(help="Tuning records: a file or URL; left out: your own.", show_default=False),
-    ] = None,
+    device: options.TunedOn = None,
+    db: options.Records = None,
     dump: Annotated[
         Path | None,
         typer.Option(help="A folder for the module after each phase.", show_default=False),
@@ -30,19 +28,18 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Compile a net to one file that `sparsetvm run` and sparsetvm.load run."""
-    show_settings("compile", net=net, plan=plan, target=target, threads=threads, output=output)
+    where = {"target": target, "threads": threads, "device": device}
+    show_settings("compile", net=net, plan=plan, **where, output=output)
     from ..compiler import compile
     from ..files import check_writable
     from ..targets import resolve
     from .net import read_net
 
     check_writable(output, overwrite)
-    resolve(target, threads)
+    resolve(target, threads, device)
     start = time.perf_counter()
     with progress(f"compiling {net}"):
-        artifact = compile(
-            read_net(net, plan), target=target, threads=threads, database=db, dump=dump
-        )
+        artifact = compile(read_net(net, plan), **where, database=db, dump=dump)
         artifact.save(output, overwrite)
     layers, size = len(artifact.manifest.layers), output.stat().st_size
     seconds = time.perf_counter() - start

@@ -41,6 +41,29 @@ Threads = Annotated[
     int | None,
     typer.Option(help="Threads of a run; left out: all cores.", show_default=False),
 ]
+Tracker = Annotated[
+    str | None,
+    typer.Option(help="An RPC tracker's host:port; left out: 127.0.0.1:9190.", show_default=False),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="Run there: the key of a device that the tracker knows; left out: on this machine.",
+        show_default=False,
+    ),
+]
+TunedOn = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        help="The key of the device whose tuning records count; left out: this machine's.",
+        show_default=False,
+    ),
+]
+Records = Annotated[
+    str | None,
+    typer.Option(help="Tuning records: a file or URL; left out: your own.", show_default=False),
+]
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="The file to write.", show_default=False)
 ]

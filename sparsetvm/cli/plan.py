@@ -34,10 +34,7 @@ def command(
             show_default=False,
         ),
     ] = None,
-    db: Annotated[
-        str | None,
-        typer.Option(help="Tuning records: a file or URL; left out: your own.", show_default=False),
-    ] = None,
+    db: options.Records = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:

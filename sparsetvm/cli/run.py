@@ -1,5 +1,7 @@
-"""sparsetvm run: an artifact on this machine, timed."""
+"""sparsetvm run: an artifact on this machine or on a device, timed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,7 @@ from .output import progress, show_result, show_settings
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..runtime import Manifest
+    from ..runtime import Engine, Manifest
 
 EXAMPLE = "sparsetvm compile conv:8x8x3x28 -o c.stvm && sparsetvm run c.stvm"
 
@@ -38,6 +40,8 @@ def command(
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(help="Runs to time.", min=1)] = 20,
+    device: options.Device = None,
+    tracker: options.Tracker = None,
     profile: Annotated[bool, typer.Option("--profile", help="Print each step's time.")] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -46,23 +50,39 @@ def command(
     from ..runtime.inputs import SEED, random_inputs
 
     seed = SEED if input is None else None
-    show_settings("run", artifact=artifact, input=input, seed=seed, repeats=repeats, output=output)
+    where = {"device": device, "tracker": tracker}
+    show_settings("run", artifact=artifact, input=input, seed=seed, repeats=repeats, **where)
     from ..files import check_writable
-    from ..runtime import load
 
     if output is not None:
         check_writable(output, overwrite)
-    engine = load(artifact)
-    values = random_inputs(engine.manifest) if input is None else _read(input, engine.manifest)
-    result = engine(values)
-    with progress(f"running {artifact}"):
-        times = engine.profile(values, repeats)
+    with _engine(artifact, device, tracker) as engine:
+        values = random_inputs(engine.manifest) if input is None else _read(input, engine.manifest)
+        result = engine(values)
+        with progress(f"running {artifact}"):
+            times = engine.profile(values, repeats)
     if output is not None:
         outputs = result if isinstance(result, tuple) else (result,)
         names = [spec.name for spec in engine.manifest.outputs]
         _write(output, dict(zip(names, outputs, strict=True)), overwrite)
     text = str(times) if profile else str(times).split("\n")[0]
     show_result(times.to_json() | {"seed": seed}, text, json)
+
+
+@contextmanager
+def _engine(artifact: Path, device: str | None, tracker: str | None) -> "Iterator[Engine]":
+    """Here, or on a device that is given back at the end."""
+    from ..runtime import Artifact, load
+    from ..runtime.device import Device
+    from ..runtime.remote import RemoteEngine
+    from ..runtime.tracker import Remote
+
+    if device is None:
+        yield load(artifact)
+        return
+    loaded = Artifact.load(artifact)
+    with Device(Remote(device, tracker), loaded.manifest.threads) as there:
+        yield RemoteEngine(loaded, there)
 
 
 def _read(path: Path, manifest: "Manifest") -> "np.ndarray | dict[str, np.ndarray]":

@@ -12,7 +12,7 @@ def command(json: options.Json = False) -> None:
 
     found = survey()
     rows = [
-        {"target": one.name, "what": one.what, "cpu": one.cpu, "linker": one.linker}
+        {"target": one.name, "what": one.what, "chip": one.chip, "linker": one.linker}
         | {"missing": one.missing}
         for one in found
     ]
@@ -25,4 +25,4 @@ def _state(one) -> str:
     if one.missing:
         first, *next_steps = one.missing.splitlines()
         return "  ".join([f"missing: {first}", *(step.strip() for step in next_steps)])
-    return f"ready: {one.cpu}, linked by {one.linker}"
+    return f"ready: {one.chip}, linked by {one.linker}"

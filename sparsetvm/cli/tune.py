@@ -1,4 +1,4 @@
-"""sparsetvm tune: search the schedules of a net's kernels on this device."""
+"""sparsetvm tune: search the schedules of a net's kernels, here or on a device."""
 
 from shlex import join
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +30,8 @@ def command(
         str | None,
         typer.Option(help="A file or an SQLAlchemy URL; left out: your own.", show_default=False),
     ] = None,
+    device: options.Device = None,
+    tracker: options.Tracker = None,
     seed: Annotated[int, typer.Option(help="What the search draws from.")] = 0,
     status: Annotated[
         bool, typer.Option("--status", help="Say how tuning stands, net by net, and tune nothing.")
@@ -45,6 +47,7 @@ def command(
     if net is None:
         raise typer.BadParameter("name a net to tune, or say --status", param_hint="NET")
     settings = dict(plan=plan, trials=trials, target=target, threads=threads, db=db, seed=seed)
+    settings |= dict(device=device, tracker=tracker)
     show_settings("tune", net=net, **settings)
     from ..tune.session import tune
     from .net import read_net
@@ -60,6 +63,8 @@ def command(
                 seed=seed,
                 name=(net, plan) if plan else None,
                 progress=lambda state: say(_line(state)),
+                device=device,
+                tracker=tracker,
             )
     except KeyboardInterrupt:
         again = [f"--{name}={value}" for name, value in settings.items() if value is not None]

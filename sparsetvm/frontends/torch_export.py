@@ -49,7 +49,7 @@ that, minutes for 600 layers, so a net of these alone is spared it."""
 def from_torch(module: torch.nn.Module | ExportedProgram, example_inputs: Any = None) -> Imported:
     """Import a module as it computes in eval mode, for inputs of the example's shapes.
 
-    `example_inputs` is a tensor or a tuple of them; an ExportedProgram has its own.
+    `example_inputs` is a tensor, torch or numpy, or a tuple of them; an ExportedProgram has its own.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch and TVM deprecate parts of themselves here
@@ -68,12 +68,13 @@ def from_torch(module: torch.nn.Module | ExportedProgram, example_inputs: Any = 
 def _export(module: torch.nn.Module, example_inputs: Any, source: str) -> ExportedProgram:
     if example_inputs is None:
         raise ModelError(f"{source}: give example inputs, a tensor of the shape it will be run on")
-    if isinstance(example_inputs, torch.Tensor):
+    if isinstance(example_inputs, torch.Tensor | np.ndarray):
         example_inputs = (example_inputs,)
+    inputs = tuple(torch.from_numpy(x) if isinstance(x, np.ndarray) else x for x in example_inputs)
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
-        return torch.export.export(module, tuple(example_inputs))
+        return torch.export.export(module, inputs)
     except Exception as err:  # torch.export raises whatever the module meets
         raise ModelError(
             f"{source}: torch.export cannot trace it ({first_line(err)}); "

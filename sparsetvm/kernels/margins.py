@@ -75,7 +75,7 @@ def _with_zero_margins(function, guard: int, row: int, channels: int, lanes: int
                 ),
             )
         )
-    return _with_body(function, lambda body: [*stores, body]) if stores else function
+    return with_statements(function, lambda body: [*stores, body]) if stores else function
 
 
 def _with_block_margins(function, frame: BlockFrame, channels: int):
@@ -123,12 +123,12 @@ def _with_block_margins(function, frame: BlockFrame, channels: int):
             for pixel in pixels
             if (line.block, pixel.block) != (0, 0)
         ]
-        return tirx.SeqStmt(margins) if len(margins) > 1 else margins[0]
+        return _in_order(margins)
 
     if not any((*frame.back, *ahead)):
         return function
     stores = _loop(channels, channel, tirx.ForKind.PARALLEL)
-    return _with_body(function, lambda body: [body, stores])
+    return with_statements(function, lambda body: [body, stores])
 
 
 @dataclass(frozen=True)
@@ -150,20 +150,24 @@ def _stretches(back: int, block: int, ahead: int) -> list[_Stretch]:
     ]
 
 
+def _in_order(statements: list):
+    return tirx.SeqStmt(statements) if len(statements) > 1 else statements[0]
+
+
 def _loop(extent: int, body, kind=tirx.ForKind.SERIAL):
     i = tirx.Var("i", "int32")
     return tirx.For(i, 0, extent, kind, body(i))
 
 
-def _with_body(function, statements):
-    """`function` with the statements that `statements(its body)` gives."""
+def with_statements(function, statements):
+    """`function` with the statements that `statements` makes of its body."""
     root = function.body.block
     block = s_tir.SBlock(
         root.iter_vars,
         root.reads,
         root.writes,
         root.name_hint,
-        tirx.SeqStmt(statements(root.body)),
+        _in_order(statements(root.body)),
         root.init,
         root.alloc_buffers,
         root.match_buffers,

@@ -7,51 +7,38 @@ from typing import ClassVar
 from .._tvm import T, tirx
 from ..ir.layer import GATES, STATES
 from .builder import store, tensor, tensor_function, where
+from .by_filters import ByFilters, column_type
 from .recurrence import update
 from .sliding import span
 
 
 @dataclass(frozen=True)
-class Recurrent:
+class Recurrent(ByFilters):
     """The static extents of one kernel; layers that agree in all of them share it.
 
-    tiles     of hidden units, `groups` x `filters` of them each; they share no work, so threads may
-    groups    P that lie side by side in a vector, each with columns of its own
-    filters   B, the units of a group, which keep the same columns in a gate
-    columns   K, kept in each gate of a group
+    tiles     of hidden units, in all gates alike; they share no work, so threads may
     lanes     units that are moved on at once: those of a vector, or 1 where units do not fill it
-    shared    tiles are shared among threads, who wait for each other after each step
+    threads   who share the tiles and wait for each other after each step
     """
 
     cell: str
     steps: int
     batch: int
     hidden: int
-    tiles: int
-    groups: int
-    filters: int
-    columns: int
     lanes: int
     reverse: bool
-    shared: bool
+    threads: int
 
     kind: ClassVar[str] = "recurrent"
 
     @property
-    def units(self) -> int:
-        """Of a tile."""
-        return self.groups * self.filters
+    def matrices(self) -> int:
+        return GATES[self.cell]
 
     @property
-    def facts(self) -> dict[str, int | str]:
-        """What schedule rules and the cost model may read."""
-        return {
-            "kind": self.kind,
-            "groups": self.tiles * self.groups,
-            "filters": self.filters,
-            "blocks": GATES[self.cell],
-            "columns": self.columns,
-        }
+    def share(self) -> int:
+        """Tiles of a thread."""
+        return -(-self.tiles // self.threads)
 
 
 def recurrent(shape: Recurrent):
@@ -62,20 +49,22 @@ def recurrent(shape: Recurrent):
 
     projected       float32 [T, N, gates * H]
     values          float32 [gates, tiles, K, P * B]  the weights that stay
-    column          int32   [gates, tiles, K, P]      the hidden unit that each multiplies
+    column          [gates, tiles, K, P]              the hidden unit that each multiplies
     bias            float32 [gates, tiles, P * B]
     h, c            float32 [N, H]      the state before; c for an LSTM alone
     y               float32 [T, N, H]
     last_h, last_c  float32 [N, H]      the state after
 
-    h is held twice, before and after a step, so that tiles are independent within one.
+    h is held twice, before and after a step, so that tiles are independent within one. Every other
+    step a thread takes its tiles from the last to the first: of weights that are too many for its
+    cache, those that it read last are still there.
     """
     steps, N, H = shape.steps, shape.batch, shape.hidden
     G, U, K, tiles = GATES[shape.cell], shape.units, shape.columns, shape.tiles
     with tensor_function() as function:
         projected = tensor("projected", steps, N, G * H)
         values = tensor("values", G, tiles, K, U)
-        column = tensor("column", G, tiles, K, shape.groups, dtype="int32")
+        column = tensor("column", G, tiles, K, shape.groups, dtype=column_type(H))
         bias = tensor("bias", G, tiles, U)
         first = [tensor(name, N, H) for name in ("h", "c")[: STATES[shape.cell]]]
         y = tensor("y", steps, N, H)
@@ -88,47 +77,50 @@ def recurrent(shape: Recurrent):
             for before, after in zip(first[1:], last[1:], strict=True):
                 store(after, [n, unit], before[n, unit])
 
-        with _steps(shape) as t, _tiles(shape) as i, T.sblock("step"):
-            t, i = T.axis.remap("SS", [t, i])
-            T.reads(*map(_whole, [projected, values, column, bias, state, *last[1:]]))
-            T.writes(*map(_whole, [state, y, *last[1:]]))
-            before, after = tirx.floormod(t, 2), tirx.floormod(t + 1, 2)
-            gate = T.sblock_alloc_buffer((G, N, U), scope="local")
-
-            with T.sblock("gates"):
-                T.reads(*map(_whole, [values, column, state]))
-                T.writes(_whole(gate))
-                with T.grid(G, N, U, K) as loops, T.sblock("gather_gemm"):
-                    T.sblock_attr({"sparsity": shape.facts})
-                    g, n, u, k = T.axis.remap("SSSR", loops)
-                    p = tirx.floordiv(u, shape.filters)
-                    T.reads(values[g, i, k, u], column[g, i, k, p], state[before, n, 0:H])
-                    T.writes(gate[g, n, u])
-                    with T.init():
-                        store(gate, [g, n, u], T.float32(0))
-                    product = values[g, i, k, u] * state[before, n, column[g, i, k, p]]
-                    store(gate, [g, n, u], gate[g, n, u] + product)
-
-            with T.sblock("update"):
-                T.reads(*map(_whole, [gate, projected, bias, state, *last[1:]]))
+        with _steps(shape) as t, _threads(shape) as thread, _turns(shape, thread) as turn:
+            with T.sblock("step"):
+                t, thread, turn = T.axis.remap("SSS", [t, thread, turn])
+                T.reads(*map(_whole, [projected, values, column, bias, state, *last[1:]]))
                 T.writes(*map(_whole, [state, y, *last[1:]]))
-                step = steps - 1 - t if shape.reverse else t
-                with T.grid(N, U // shape.lanes) as (n, vector):
-                    unit = span(vector * shape.lanes, shape.lanes)
-                    place = i * U + vector * shape.lanes
-                    with where(H % U, place < H):
-                        here = span(place, shape.lanes)
-                        given = [
-                            T.bind(projected[step, n, span(g * H + place, shape.lanes)])
-                            for g in range(G)
-                        ]
-                        past = [T.bind(gate[g, n, unit] + bias[g, i, unit]) for g in range(G)]
-                        old = [state[before, n, here], *(c[n, here] for c in last[1:])]
-                        h, *c = update(shape.cell, given, past, old)
-                        store(state, [after, n, here], h)
-                        store(y, [step, n, here], h)
-                        for target, value in zip(last[1:], c, strict=True):
-                            store(target, [n, here], value)
+                i = T.bind(_tile(shape, t, thread, turn))
+                before, after = tirx.floormod(t, 2), tirx.floormod(t + 1, 2)
+                gate = T.sblock_alloc_buffer((G, N, U), scope="local")
+
+                with T.sblock("gates"):
+                    T.reads(*map(_whole, [values, column, state]))
+                    T.writes(_whole(gate))
+                    with T.grid(G, N, U, K) as loops, T.sblock("gather_gemm"):
+                        T.sblock_attr({"sparsity": shape.facts})
+                        g, n, u, k = T.axis.remap("SSSR", loops)
+                        p = tirx.floordiv(u, shape.filters)
+                        T.reads(values[g, i, k, u], column[g, i, k, p], state[before, n, 0:H])
+                        T.writes(gate[g, n, u])
+                        with T.init():
+                            store(gate, [g, n, u], T.float32(0))
+                        here = column[g, i, k, p].astype("int32")
+                        product = values[g, i, k, u] * state[before, n, here]
+                        store(gate, [g, n, u], gate[g, n, u] + product)
+
+                with T.sblock("update"):
+                    T.reads(*map(_whole, [gate, projected, bias, state, *last[1:]]))
+                    T.writes(*map(_whole, [state, y, *last[1:]]))
+                    step = steps - 1 - t if shape.reverse else t
+                    with T.grid(N, U // shape.lanes) as (n, vector):
+                        unit = span(vector * shape.lanes, shape.lanes)
+                        place = i * U + vector * shape.lanes
+                        with where(H % U, place < H):
+                            here = span(place, shape.lanes)
+                            given = [
+                                T.bind(projected[step, n, span(g * H + place, shape.lanes)])
+                                for g in range(G)
+                            ]
+                            past = [T.bind(gate[g, n, unit] + bias[g, i, unit]) for g in range(G)]
+                            old = [state[before, n, here], *(c[n, here] for c in last[1:])]
+                            h, *c = update(shape.cell, given, past, old)
+                            store(state, [after, n, here], h)
+                            store(y, [step, n, here], h)
+                            for target, value in zip(last[1:], c, strict=True):
+                                store(target, [n, here], value)
 
         with T.grid(N, H) as loops, T.sblock("end"):
             n, unit = T.axis.remap("SS", loops)
@@ -138,15 +130,32 @@ def recurrent(shape: Recurrent):
 
 def _steps(shape: Recurrent):
     """Threads start before the first step and stay until the last."""
-    notes = {"pragma_parallel_launch_point": 1} if shape.shared else {}
+    notes = {"pragma_parallel_launch_point": 1} if shape.threads > 1 else {}
     return T.serial(0, shape.steps, annotations=notes)
 
 
-def _tiles(shape: Recurrent):
+def _threads(shape: Recurrent):
     """A thread that has done its share waits for the others."""
-    if not shape.shared:
-        return T.serial(0, shape.tiles)
-    return T.parallel(0, shape.tiles, annotations={"pragma_parallel_barrier_when_finish": 1})
+    if shape.threads == 1:
+        return T.serial(0, 1)
+    return T.parallel(0, shape.threads, annotations={"pragma_parallel_barrier_when_finish": 1})
+
+
+def _turns(shape: Recurrent, thread):
+    return T.serial(0, _count(shape, thread))
+
+
+def _tile(shape: Recurrent, step, thread, turn):
+    """To and fro."""
+    back = _count(shape, thread) - 1 - turn
+    return thread * shape.share + tirx.if_then_else(tirx.floormod(step, 2) == 1, back, turn)
+
+
+def _count(shape: Recurrent, thread):
+    """Tiles of this thread; the last ones may have fewer."""
+    if shape.tiles % shape.threads == 0:
+        return shape.share
+    return tirx.min(shape.share, shape.tiles - thread * shape.share)
 
 
 def _whole(buffer):

@@ -5,29 +5,22 @@ from typing import ClassVar
 
 from .._tvm import T, tirx
 from .builder import store, tensor, tensor_function, where
+from .by_filters import ByFilters, column_type
 from .epilogue import activation
 
 
 @dataclass(frozen=True)
-class Samples:
+class Samples(ByFilters):
     """The static extents of one kernel; layers that agree in all of them share it.
 
     rounds    of `together` samples each; the last one overlaps the one before, if need be
-    tiles     of `groups` x `filters` filters each
-    groups    P that lie side by side in a vector, each with columns of its own
-    filters   B, of a group
-    columns   K, of each group
-    outputs   features of y; the last tile may have more filters than there are
+    outputs   features of y
     """
 
     samples: int
     together: int
     inputs: int
     outputs: int
-    tiles: int
-    groups: int
-    filters: int
-    columns: int
     epilogue: tuple[str, ...]
 
     kind: ClassVar[str] = "samples"
@@ -35,22 +28,6 @@ class Samples:
     @property
     def rounds(self) -> int:
         return -(-self.samples // self.together)
-
-    @property
-    def units(self) -> int:
-        """Filters of a tile."""
-        return self.groups * self.filters
-
-    @property
-    def facts(self) -> dict[str, int | str]:
-        """What schedule rules and the cost model may read."""
-        return {
-            "kind": self.kind,
-            "groups": self.tiles * self.groups,
-            "filters": self.filters,
-            "blocks": 1,
-            "columns": self.columns,
-        }
 
 
 def samples(shape: Samples):
@@ -62,7 +39,7 @@ def samples(shape: Samples):
 
     x         float32 [samples, inputs]
     values    float32 [1, tiles, K, P * B]   the weights that stay
-    column    int32   [1, tiles, K, P]       the input that each multiplies
+    column    [1, tiles, K, P]               the input that each multiplies
     bias      float32 [1, tiles, P * B]
     residual  float32 [samples, outputs]     only with 'add' in the epilogue
     y         float32 [samples, outputs]
@@ -72,7 +49,7 @@ def samples(shape: Samples):
     with tensor_function() as function:
         x = tensor("x", shape.samples, shape.inputs)
         values = tensor("values", 1, N, K, U)
-        column = tensor("column", 1, N, K, shape.groups, dtype="int32")
+        column = tensor("column", 1, N, K, shape.groups, dtype=column_type(shape.inputs))
         bias = tensor("bias", 1, N, U)
         y_shape = (shape.samples, shape.outputs)
         residual = tensor("residual", *y_shape) if "add" in shape.epilogue else None
@@ -84,7 +61,7 @@ def samples(shape: Samples):
             r, i, s, u, k = T.axis.remap("SSSSR", loops)
             with T.init():
                 store(total, [r, i, s, u], T.float32(0))
-            place = column[0, i, k, tirx.floordiv(u, shape.filters)]
+            place = column[0, i, k, tirx.floordiv(u, shape.filters)].astype("int32")
             product = values[0, i, k, u] * x[_sample(shape, r, s), place]
             store(total, [r, i, s, u], total[r, i, s, u] + product)
 

@@ -78,13 +78,14 @@ def samples_together(samples: int, inputs: int, vectors: int, registers: int, l1
     """How many samples a tile of `vectors` of filters takes at once, if lanes run over filters.
 
     A step loads the weights once for all of them, and spreads one input of each over a vector, one
-    a cycle. The inputs shall stay in the first cache while all filters read them.
+    a cycle. The inputs shall stay in the first cache while all filters read them; the weights come
+    from farther away for each round of samples, which costs a step two cycles.
     """
-    near = max(l1 * 4 // 5 // (4 * inputs), 2)
+    near = max(l1 // (4 * inputs), 2)
     fit = [n for n in range(1, min(samples, near) + 1) if n * vectors + vectors + 1 <= registers]
 
     def cycles(n: int) -> float:
-        return -(-samples // n) * (max(n * vectors / 2, n, (n + vectors) / 2, LATENCY) + 1)
+        return -(-samples // n) * (max(n * vectors / 2, n, (n + vectors) / 2, LATENCY) + 2)
 
     return min(fit or [1], key=lambda n: (cycles(n), n))
 

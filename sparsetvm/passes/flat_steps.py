@@ -67,7 +67,7 @@ class PoolStep(Step):
         source, dest = emission.place(self.source), emission.place(self.result)
         name = self.call.op.name.rpartition(".")[2]
         if "max" in name:
-            kernel = flat.max_pool(dest, source, self.window, emission.target.lanes)
+            kernel = flat.max_pool(dest, source, self.window, emission.target.vector)
         else:
             kernel = flat.avg_pool(
                 dest, source, self.window, bool(self.call.attrs.count_include_pad)
@@ -109,7 +109,7 @@ class MeanStep(Step):
 
     def emit(self, emission):
         shape = emission.shape(self.output)
-        kernel = flat.mean(emission.place(self.source), shape, emission.target.lanes)
+        kernel = flat.mean(emission.place(self.source), shape, emission.target.vector)
         x = emission.flat(self.source)
         emission.set_plain(self.output, emission.kernel("mean", kernel, [x], shape))
 

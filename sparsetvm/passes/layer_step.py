@@ -205,7 +205,7 @@ class DepthwiseStep(Step):
             emission.constant(f"{layer.name}.bias", bias),
         ]
         window, activate = pack.window_of(layer), activation(layer.epilogue)
-        kernel = flat.depthwise(dest, source, window, activate, emission.target.lanes)
+        kernel = flat.depthwise(dest, source, window, activate, emission.target.vector)
         emission.set_flat(self, emission.kernel("depthwise", kernel, args, (dest.length,)))
 
 

@@ -82,7 +82,7 @@ class Layout:
     """Values under way to their frames: add them, join those that lie alike, say who reads what."""
 
     def __init__(self, lanes: int):
-        """`lanes`: of the target's vectors."""
+        """`lanes`: of a vector; 1: there is none that could straddle two cache lines."""
         self._lanes = lanes
         self._parent: dict[str, str] = {}
         self._demand: dict[str, _Demand] = {}
@@ -125,7 +125,8 @@ class Layout:
         prefers them, they fit, and they take no more vectors."""
         demand = self._demand[self._root(value)]
         frame = rows = _rows(value.batch, demand)
-        if demand.blocks and not demand.rows and value.batch == demand.extent[0] == 1:
+        in_one = value.batch == demand.extent[0] == 1
+        if demand.blocks and not demand.rows and in_one and self._lanes > 1:
             blocks = _blocks(demand, self._lanes)
             vectors = -(-Flat(rows, 1, demand.extent).positions // self._lanes)
             frame = blocks if prod(blocks.block) <= vectors else rows

@@ -94,7 +94,7 @@ def lower(
     steps = _steps(program, {layer.name: layer for layer in layers}, target, forms)
     main = Block.of(program.module)
     together = side_by_side(steps, main.inputs, beside)
-    layout = Layout(target.lanes)
+    layout = Layout(target.vector)
     for step in together:
         step.place(layout)
     code = _Code(program, layout, target)
@@ -275,7 +275,7 @@ class _Emission:
             return self.flat(value)
         if value.name not in self._whole:
             dest, part = self._layout.flat(value), self.place(value)
-            kernel = flat.from_flat(dest, part, (1, 1, 1), EVERY_PIXEL, self.target.lanes)
+            kernel = flat.from_flat(dest, part, (1, 1, 1), EVERY_PIXEL, self.target.vector)
             args = [self.flat(value)]
             self._whole[value.name] = self.kernel("from_flat", kernel, args, (dest.length,))
         return self._whole[value.name]
@@ -303,7 +303,7 @@ class _Emission:
     def convert(self, value: Value, to: Value, stride, phases):
         """`value` laid out as `to`: from its flat form if there is one, else from the plain
         tensor."""
-        dest, lanes = self.place(to), self.target.lanes
+        dest, lanes = self.place(to), self.target.vector
         if value.name in self._flat or value.name in self._parts:
             kernel = flat.from_flat(dest, self.place(value), stride, phases, lanes)
             return self.kernel("from_flat", kernel, [self.flat(value)], (dest.length,))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..ir.layer import Layer
+from ..kernels.by_filters import column_type
 from ..kernels.frame import Flat, Window, round_up
 from ..kernels.transforms import Domain
 from ..sparsity.packed import Packed, pack
@@ -125,7 +126,7 @@ def by_filters(
     bias = np.pad(bias, ((0, 0), (0, rows.shape[1] * group - filters)))
     return {
         "values": np.ascontiguousarray(values.reshape(*values.shape[:3], -1), np.float32),
-        "column": np.ascontiguousarray(column, np.int32),
+        "column": np.ascontiguousarray(column, column_type(inputs)),
         "bias": np.ascontiguousarray(bias.reshape(count, -1, groups * group), np.float32),
     }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import TargetError
 from ..ir.layer import GATES, STATES, Layer
 from ..kernels.recurrent import Recurrent, recurrent
 from . import pack
@@ -21,6 +22,11 @@ class RecurrentStep(Step):
 
     def emit(self, emission):
         layer, target = self.layer, emission.target
+        if target.is_gpu:
+            raise TargetError(
+                f"{layer.name}: recurrent layers do not run on {target.name} yet\n"
+                f"  compile the net for the CPU beside it: --target cpu, or android-cpu"
+            )
         gates = GATES[layer.kind]
         matrices = emission.array(layer.weight).reshape(gates, -1, layer.weight_shape[1])
         bias = np.zeros(matrices.shape[:2], np.float32)
@@ -41,7 +47,7 @@ class RecurrentStep(Step):
             columns=columns,
             lanes=target.lanes if hidden % target.lanes == 0 else 1,
             reverse=layer.reverse,
-            shared=target.threads > 1,
+            threads=min(target.threads, tiles),
         )
         first = 2 if layer.bias is None else 3
         projected, state = self.call.args[0], self.call.args[first:]

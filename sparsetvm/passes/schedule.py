@@ -7,6 +7,7 @@ import tvm_ffi
 from .._tvm import s_tir, tirx
 from ..kernels.frame import Frame
 from ..kernels.margins import MARGINS, Margins
+from ..kernels.on_threads import on_threads
 from ..kernels.prefetch import with_prefetch
 from ..schedules import find
 from ..schedules.pick import Default
@@ -33,7 +34,7 @@ def schedule(module, target: Target, trace_of: TraceOf):
         if isinstance(function, tirx.PrimFunc):
             if KERNEL in function.attrs:
                 function = _scheduled(function, target, trace_of(function))
-            scheduled[name] = single_threaded(function) if target.threads == 1 else function
+            scheduled[name] = _shared_out(function, target)
     for name, function in scheduled.items():
         module.update_func(name, function)
     return module
@@ -55,6 +56,13 @@ def _scheduled(function, target: Target, tuned):
     return done.with_attr("tirx.is_scheduled", True)
 
 
+def _shared_out(function, target: Target):
+    """A scheduled function on the threads of the target."""
+    if not target.is_gpu:
+        return shared_among(function, target.threads)
+    return on_threads(function, target.lanes, target.group)
+
+
 def finished(function, margins: Margins, target: Target):
     """A scheduled kernel with what schedules cannot say: it fetches x ahead, and writes margins."""
     if type(margins.frame) is Frame:
@@ -62,15 +70,32 @@ def finished(function, margins: Margins, target: Target):
     return margins.written_by(function)
 
 
-def single_threaded(function):
-    """The same function on one thread: a parallel loop costs 14 us even when it has nobody to
-    share with."""
+def shared_among(function, threads: int):
+    """The same function, whose parallel loops have one turn for each thread.
 
-    def serial(loop):
+        for i in T.parallel(n): body
+        -->
+        for thread in T.parallel(threads):
+            for i in range(thread * share, min((thread + 1) * share, n)): body
+
+    TVM allocates what a parallel loop's body needs anew in each turn, at 0.1 us, and a parallel
+    loop costs 14 us even when it has nobody to share with: one thread has a serial loop.
+    """
+
+    def share(loop):
         if loop.kind != tirx.ForKind.PARALLEL:
             return loop
-        return tirx.For(loop.loop_var, loop.min, loop.extent, tirx.ForKind.SERIAL, loop.body)
+        if threads == 1:
+            return tirx.For(loop.loop_var, loop.min, loop.extent, tirx.ForKind.SERIAL, loop.body)
+        extent = int(loop.extent)
+        each = -(-extent // threads)
+        thread = tirx.Var("thread", "int32")
+        count = each if extent % threads == 0 else tirx.min(each, extent - thread * each)
+        turn = tirx.For(loop.loop_var, thread * each, count, tirx.ForKind.SERIAL, loop.body)
+        return tirx.For(
+            thread, 0, threads, tirx.ForKind.PARALLEL, turn, annotations=loop.annotations
+        )
 
     return function.with_body(
-        tvm_ffi.structural_map(function.body, (tirx.For, serial), order="post")
+        tvm_ffi.structural_map(function.body, (tirx.For, share), order="post")
     )

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from .._tvm import tvm
 from ..ir.layer import Layer, LayerIR
 from ..kernels.cut import tiles
 from ..passes.form import DENSE, Form
-from ..passes.kernel_calls import KernelCall, kernel_calls
+from ..passes.kernel_calls import kernel_calls
 from ..passes.lower import FLOAT, EntryCode, Lowered
 from ..passes.schedule import RECORD
 from ..targets.target import Target
@@ -38,10 +38,8 @@ def build(
         path = Path(folder) / "library.so"
         executable.export_library(str(path), fcompile=target.linker)
         library = path.read_bytes()
-    arrays, layers = program.arrays, {layer.name for layer in ir.layers}
-    layers |= {" + ".join(names) for names in program.beside}
-    steps = _steps(kernel_calls(program), layers)
-    entries = tuple(_entry(program, one, nets[one.entry.name], layers) for one in program.entries)
+    arrays, steps = program.arrays, steps_of(program, ir)
+    entries = tuple(_entry(program, one, ir, nets[one.entry.name]) for one in program.entries)
     packed: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
     for name, array in arrays.items():
         layer, _, role = name.rpartition(".")
@@ -64,6 +62,7 @@ def build(
         ),
         versions={"sparsetvm": __version__, "tvm": tvm.__version__},
         source=ir.source,
+        device=target.open_device().type,
         entries=entries,
         sharing=_sharing(program, once) if entries else None,
     )
@@ -75,14 +74,14 @@ def _outputs(ir: LayerIR) -> tuple[TensorSpec, ...]:
     return tuple(TensorSpec(f"y{i}", *spec) for i, spec in enumerate(ir.outputs))
 
 
-def _entry(program: Lowered, code: EntryCode, ir: LayerIR, layers: set[str]) -> Entry:
+def _entry(program: Lowered, code: EntryCode, all_nets: LayerIR, ir: LayerIR) -> Entry:
     return Entry(
         name=code.entry.name,
         function=code.function,
         inputs=tuple(TensorSpec(*spec) for spec in ir.inputs),
         outputs=_outputs(ir),
         weights=code.parameters,
-        steps=_steps(kernel_calls(program, code), layers),
+        steps=steps_of(program, all_nets, code),
         source=ir.source,
     )
 
@@ -97,10 +96,12 @@ def _sharing(program: Lowered, once: Mapping[str, tuple[str, ...]]) -> Sharing:
     )
 
 
-def _steps(calls: Iterable[KernelCall], layers: set[str]) -> tuple[Step, ...]:
-    """Kernel calls in order; one that reads a layer's packed constants is its step."""
-    steps = []
-    for call in calls:
+def steps_of(program: Lowered, ir: LayerIR, entry: EntryCode | None = None) -> tuple[Step, ...]:
+    """The kernel calls of main, or of one entry, in order; one that reads a layer's packed
+    constants is its step."""
+    layers, steps = {layer.name for layer in ir.layers}, []
+    layers |= {" + ".join(names) for names in program.beside}
+    for call in kernel_calls(program, entry):
         owner = next((name for name in call.owners if name in layers), None)
         steps.append(Step(call.kernel, owner or call.kernel.rstrip("0123456789")))
     return tuple(steps)

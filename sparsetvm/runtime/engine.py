@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from .artifact import ALIGNMENT, Artifact, aligned
 from .manifest import Manifest, TensorSpec
 from .profile import Profile, StepTime, spread
 from .threads import use_threads
+
+LAUNCHES = 20
+"""Of a GPU's kernel, to time it."""
 
 
 def load(artifact: str | Path | Artifact) -> "Engine":
@@ -34,6 +37,7 @@ class Loaded:
 
     def __init__(self, artifact: Artifact):
         _check_runs_here(artifact.manifest)
+        self.device = tvm.device(artifact.manifest.device)
         self.library = _load_library(artifact.library)
         self._weights = artifact.weights
         self._tensors: dict[tuple, tvm.runtime.Tensor] = {}
@@ -45,7 +49,7 @@ class Loaded:
         """Equal parts of one memory are one tensor."""
         key = (array.ctypes.data, array.shape, array.dtype)
         if key not in self._tensors:
-            self._tensors[key] = _to_tvm(array)
+            (self._tensors[key],) = _to_device([array], self.device)
         return self._tensors[key]
 
 
@@ -61,15 +65,16 @@ class Engine:
         """`loaded`: what engines of one artifact share."""
         self.manifest = manifest = artifact.manifest
         loaded = loaded or Loaded(artifact)
+        self._device = loaded.device
         self._weights = loaded.weights(manifest.weights)
-        self._machine = relax.VirtualMachine(loaded.library, tvm.cpu())
+        self._machine = relax.VirtualMachine(loaded.library, self._device)
         self._function = self._machine[manifest.function]
         self._own: dict[str, np.ndarray] = {}
 
     def __call__(self, x: Any) -> Any:
         """One run. Contiguous inputs that lie at 64 bytes, as torch's do, are not copied."""
         arrays, is_torch = self._arrays(x)
-        outputs = self._run([_to_tvm(array) for array in arrays])
+        outputs = self._run(_to_device(arrays, self._device))
         if is_torch:
             outputs = [sys.modules["torch"].from_numpy(output) for output in outputs]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
@@ -78,7 +83,7 @@ class Engine:
         """The time of a whole run and of each of its steps, over so many runs of `x`."""
         if repeats < 1:
             raise InputError(f"repeats must be 1 or more; got {repeats}")
-        inputs = [_to_tvm(array) for array in self._arrays(x)[0]]
+        inputs = _to_device(self._arrays(x)[0], self._device)
         for _ in range(warmup):
             self._run(inputs)
         total = []
@@ -89,7 +94,7 @@ class Engine:
         calls = [self._timed_calls(inputs) for _ in range(repeats)]
         layers = {layer.name: layer for layer in self.manifest.layers}
         return Profile(
-            device=device_name(),
+            device=self._device.device_name if self._is_gpu else device_name(),
             threads=min(self.manifest.threads, len(allowed_cpus())),
             repeats=repeats,
             total=spread(total),
@@ -101,7 +106,7 @@ class Engine:
 
     def arena_bytes(self, x: Any) -> int:
         """The memory that a run of `x` plans for activations, reused along the net."""
-        inputs = [_to_tvm(array) for array in self._arrays(x)[0]]
+        inputs = _to_device(self._arrays(x)[0], self._device)
         sizes: list[int] = []
 
         def watch(_function, name, is_before, _result, *arguments):
@@ -112,6 +117,10 @@ class Engine:
         self._instrumented(watch, inputs)
         return sum(sizes)
 
+    @property
+    def _is_gpu(self) -> bool:
+        return self.manifest.device != "cpu"
+
     def _run(self, inputs: Sequence[tvm.runtime.Tensor]) -> list[np.ndarray]:
         use_threads(self.manifest.threads)
         result = self._function(*inputs, *self._weights)
@@ -119,7 +128,7 @@ class Engine:
         kept = {tensor.data_ptr() for tensor in (*inputs, *self._weights)}
         return [
             # numpy() copies: an output that is an input or a weight must not change with it
-            output.numpy() if output.data_ptr() in kept else np.from_dlpack(output)
+            output.numpy() if self._is_gpu or output.data_ptr() in kept else np.from_dlpack(output)
             for output in outputs
         ]
 
@@ -129,18 +138,32 @@ class Engine:
         seconds: list[float] = []
         start = 0.0
 
-        def clock(_function, name, is_before, _result, *_arguments):
+        def clock(function, name, is_before, _result, *arguments):
             nonlocal start
+            if name.startswith("vm.builtin."):  # allocation and the like, by TVM's naming
+                return relax.VMInstrumentReturnKind.NO_OP
             if is_before:
-                start = time.perf_counter()
-            elif not name.startswith("vm.builtin."):  # allocation and the like, by TVM's naming
-                seconds.append(time.perf_counter() - start)
                 kernels.append(name)
+                start = time.perf_counter()
+            elif self._is_gpu:
+                seconds.append(self._launched(function, arguments))
+            else:
+                seconds.append(time.perf_counter() - start)
             return relax.VMInstrumentReturnKind.NO_OP
 
         self._instrumented(clock, inputs)
         assert kernels == [step.kernel for step in self.manifest.steps], "the manifest's steps lie"
         return seconds
+
+    def _launched(self, kernel: Callable, arguments: Sequence[Any]) -> float:
+        """Seconds of one of many launches in a row: a single one takes longer to begin than to
+        run. It writes what it wrote before."""
+        self._device.sync()
+        start = time.perf_counter()
+        for _ in range(LAUNCHES):
+            kernel(*arguments)
+        self._device.sync()
+        return (time.perf_counter() - start) / LAUNCHES
 
     def _instrumented(self, instrument: Callable, inputs: Sequence[tvm.runtime.Tensor]) -> None:
         """One run; the machine tells `instrument` of each call before and after it."""
@@ -204,7 +227,8 @@ def _to_numpy(value: Any, spec: TensorSpec) -> np.ndarray:
     if shape != spec.shape:
         raise InputError(
             f"input {spec.name} is {list(shape)}; the engine was compiled for {list(spec.shape)}\n"
-            f"  give it that shape, or compile again with example inputs of the new one"
+            f"  give it that shape, compile again with example inputs of the new one, or let"
+            f" sparsetvm.Engines compile for each shape that it meets"
         )
     if dtype != spec.dtype:
         raise InputError(
@@ -216,6 +240,14 @@ def _to_numpy(value: Any, spec: TensorSpec) -> np.ndarray:
     if value.device.type != "cpu":
         raise InputError(f"input {spec.name} is on {value.device}; move it: {spec.name}.cpu()")
     return value.detach().numpy()
+
+
+def _to_device(
+    arrays: Iterable[np.ndarray], device: tvm.runtime.Device
+) -> list[tvm.runtime.Tensor]:
+    if device.type != "cpu":
+        return [tvm.runtime.tensor(array, device) for array in arrays]
+    return [_to_tvm(array) for array in arrays]
 
 
 def _to_tvm(array: np.ndarray) -> tvm.runtime.Tensor:
@@ -243,7 +275,7 @@ def _load_library(library: bytes):
 
 
 def _check_runs_here(manifest: Manifest) -> None:
-    """Foreign instructions kill the process, and another TVM misreads the library's bytecode."""
+    """Foreign instructions kill the process."""
     missing = set(manifest.features) - extensions(host())
     if missing:
         raise TargetError(
@@ -251,6 +283,16 @@ def _check_runs_here(manifest: Manifest) -> None:
             f" which {device_name()} lacks\n"
             f"  compile the net on this machine, or with --target cpu:{host()['mcpu']} on the other"
         )
+    if not tvm.device(manifest.device).exist:
+        raise TargetError(
+            f"the artifact was compiled for {manifest.target}; TVM finds no such GPU here\n"
+            f"  compile the net again, for one of the targets that sparsetvm targets lists"
+        )
+    check_version(manifest)
+
+
+def check_version(manifest: Manifest) -> None:
+    """Another TVM's bytecode is misread."""
     version = manifest.versions["tvm"]
     if version != tvm.__version__:
         raise FileError(

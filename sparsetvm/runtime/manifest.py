@@ -121,6 +121,8 @@ class Manifest:
     """Of sparsetvm and tvm, which wrote this."""
     source: str = ""
     """The net, for people: 'torch VGG', 'model.onnx'."""
+    device: str = "cpu"
+    """What runs the kernels and holds the weights, by TVM's name."""
     function: str = "main"
     """Of the library; it does what stands here."""
     entries: tuple[Entry, ...] = ()

@@ -76,6 +76,8 @@ class Profile:
 
     def __str__(self) -> str:
         """The whole, then a line for each step, and what the columns mean."""
+        if not self.steps:
+            return self._head()
         layers = self.layers
         known = {layer.facts.name: layer for layer in layers}
         rows = [self._cells(step, known.get(step.name)) for step in self.steps]

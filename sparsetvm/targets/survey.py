@@ -14,8 +14,8 @@ class Survey:
     name: str
     what: str
     """In a reader's words."""
-    cpu: str | None
-    """By LLVM's name."""
+    chip: str | None
+    """By the compiler's name."""
     linker: str | None
     """The command."""
     missing: str | None
@@ -33,4 +33,4 @@ def _survey(name: str) -> Survey:
         target = resolve(name)
     except TargetError as err:
         return Survey(name, what, None, None, str(err))
-    return Survey(name, what, str(target.tvm["mcpu"]), shlex.join(target.linker.command), None)
+    return Survey(name, what, target.chip, shlex.join(target.linker.command), None)

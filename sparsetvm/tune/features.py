@@ -80,7 +80,8 @@ def gather_of(task: Task) -> Gather:
         return Gather(offset.reshape(groups, -1), kernel.width, used, extents)
     blocks, groups, kept, filters = values.shape
     if isinstance(kernel, Samples | Recurrent):
-        offset = columns.transpose(1, 3, 0, 2).reshape(groups * columns.shape[3], -1)
+        offset = columns.astype(np.int32).transpose(1, 3, 0, 2)
+        offset = offset.reshape(groups * columns.shape[3], -1)
         positions = kernel.samples if isinstance(kernel, Samples) else kernel.batch
         return Gather(offset, positions, positions, (groups, filters, blocks, kept))
     mask, extents = rest[2], (groups, filters, blocks, kept)

@@ -17,15 +17,17 @@ from ..passes.form import DENSE, Form, FormTimes, choose, fastest
 from ..passes.layer_ir import in_relax
 from ..passes.lower import lower
 from ..passes.pipeline import program_of
+from ..passes.schedule import TraceOf
+from ..runtime.tracker import Remote, Tracker
 from ..targets import Target, resolve
 from .database import Database, workload_hash
+from .job import Measured
 from .lookup import Records
 from .record import LayerTimes, Session, TaskTimes
 from .search import default_record, experienced, search
 from .store import STATES, now
 from .task import Task, tasks_of
-from .verdict import layer_key, measure_forms, variants
-from .worker import Measured
+from .verdict import layer_key, measure_forms, measure_forms_there, variants
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,8 @@ class Tuned:
     trials: int
     """Candidates measured in this session."""
     quarantined: int
+    happened: tuple[str, ...] = ()
+    """What befell the devices, and how it ended."""
 
     def to_json(self) -> dict[str, Any]:
         """What json.dumps takes."""
@@ -68,6 +72,7 @@ class Tuned:
             "place": str(self.session.place),
             "trials": self.trials,
             "quarantined": self.quarantined,
+            "happened": list(self.happened),
             "tasks": [
                 {"name": t.name, "default_ms": t.default_ms, "best_ms": t.best_ms}
                 for t in self.session.tasks
@@ -82,7 +87,8 @@ class Tuned:
             for task in self.session.tasks
             if task.default_ms and task.best_ms
         ]
-        return "\n".join([*lines, f"{self.trials} candidates on {self.session.place}"])
+        happened = [f"  {text}" for text in self.happened]
+        return "\n".join([*lines, f"{self.trials} candidates on {self.session.place}", *happened])
 
 
 def tune(
@@ -94,9 +100,12 @@ def tune(
     seed: int = SEED,
     name: tuple[str, str] | None = None,
     progress: Callable[[Progress], None] | None = None,
+    device: str | None = None,
+    tracker: str | None = None,
 ) -> Tuned:
-    """Search the schedules of every kernel of a net, `trials` candidates each, on this device, then
-    find the fastest form of each layer in the net.
+    """Search the schedules of every kernel of a net, `trials` candidates each, then find the
+    fastest form of each layer in the net: here, or on all devices that a tracker (host:port) knows
+    by the key `device`.
 
     The same call again goes on where the last one ended, however it ended. `database` is a path or
     an SQLAlchemy URL, the user's own by default; `compile` finds what is stored there. `name` is
@@ -104,13 +113,25 @@ def tune(
     """
     verify(ir)
     ir = in_relax(ir)
-    device = resolve(target, threads)
+    remotes = _remotes(device, tracker)
+    there, device = remotes[0], resolve(target, threads, device)
     where, database = database, Database(database, device=device.device, threads=device.threads)
+    happened: dict[str, int] = {}
+
+    def say(text: str) -> None:
+        log.debug("%s", text)
+        happened[text] = happened.get(text, 0) + 1
+
+    def forms(trace_of: TraceOf) -> FormTimes:
+        if there is None:
+            return measure_forms(ir, device, trace_of, log.info)
+        return measure_forms_there(ir, device, trace_of, log.info, there, say)
+
     net, plan = name or (ir.source, f"{_rate(ir):.1f}x")
     exhausted: set[str] = set()
     times = _earlier(database, net, plan)
     if times is None:
-        times = measure_forms(ir, device, lambda function: None, log.info)
+        times = forms(lambda function: None)
     tasks = tasks_of_forms(ir, device, _worth(times))
 
     def session() -> Session:
@@ -143,13 +164,20 @@ def tune(
                 pace = (time.monotonic() - start) / len(heard)
                 progress(_progress(database, tasks, task, number, trials, pace))
 
-        if search(task, device, database, trials, model, seed, tell):
+        if search(task, device, database, trials, model, seed, tell, say, remotes):
             exhausted.add(workload_hash(task.module))
         database.store.commit_session(session())
     if heard:
-        times = measure_forms(ir, device, Records(device, where).trace_of, log.info)
+        times = forms(Records(device, where).trace_of)
         database.store.commit_session(session())
-    return Tuned(session(), len(heard), sum(one.failure is not None for one in heard))
+    return Tuned(
+        session=session(),
+        trials=len(heard),
+        quarantined=sum(one.failure is not None for one in heard),
+        happened=tuple(
+            f"{count} times: {text}" if count > 1 else text for text, count in happened.items()
+        ),
+    )
 
 
 def tasks_in(ir: LayerIR, target: Target) -> tuple[Task, ...]:
@@ -168,6 +196,13 @@ def tasks_of_forms(
             if any(forms[layer] == form in wanted[layer] for layer in task.layers):
                 tasks.setdefault(workload_hash(task.module), task)
     return tuple(tasks.values())
+
+
+def _remotes(key: str | None, tracker: str | None) -> list[Remote | None]:
+    """One for each device that there is; None for this machine."""
+    if key is None:
+        return [None]
+    return [Remote(key, tracker)] * len(Tracker(tracker).known(key).addresses)
 
 
 def _worth(times: FormTimes) -> dict[str, set[Form]]:

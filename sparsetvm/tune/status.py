@@ -4,9 +4,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from .measuring import BUILD
 from .record import Place, Session, TaskTimes
 from .store import Store, Summary
-from .worker import BUILD, RUN
+from .worker import RUN
 
 SILENCE = timedelta(seconds=BUILD + RUN)
 """A tuner that is at work stores a candidate at least this often."""

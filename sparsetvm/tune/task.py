@@ -61,7 +61,7 @@ def tasks_of(program: Lowered) -> tuple[Task, ...]:
     calls: dict[str, list[KernelCall]] = {}
     for call in kernel_calls(program):
         calls.setdefault(call.kernel, []).append(call)
-    results = [prod(s) for each in calls.values() for one in each for s in _shapes(one.call.ty)]
+    results = [prod(s) for each in calls.values() for one in each for s in shapes_of(one.call.ty)]
     touched = sum(array.nbytes for array in program.arrays.values()) + 4 * sum(results)
     rng = np.random.default_rng(SEED)
     tasks = []
@@ -74,8 +74,10 @@ def tasks_of(program: Lowered) -> tuple[Task, ...]:
                 module=workload(function),
                 kernel=program.kernels[name],
                 margins=Margins.of(function) if MARGINS in function.attrs else None,
-                arguments=tuple(_array(a, first.constants, program.arrays, rng) for a in arguments),
-                outputs=_shapes(first.call.ty),
+                arguments=tuple(
+                    argument_of(a, first.constants, program.arrays, rng) for a in arguments
+                ),
+                outputs=shapes_of(first.call.ty),
                 between=touched,
             )
             tasks.append(task)
@@ -89,7 +91,7 @@ def workload(function: tirx.PrimFunc) -> tvm.IRModule:
     return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
 
 
-def _array(
+def argument_of(
     argument: relax.Var,
     names: dict[relax.Var, str],
     arrays: dict[str, np.ndarray],
@@ -98,11 +100,11 @@ def _array(
     """A constant as it is; numbers for an activation."""
     if argument in names:
         return arrays[names[argument]]
-    (shape,) = _shapes(argument.ty)
+    (shape,) = shapes_of(argument.ty)
     return rng.standard_normal(shape).astype(np.float32)
 
 
-def _shapes(ty: relax.Type) -> tuple[tuple[int, ...], ...]:
+def shapes_of(ty: relax.Type) -> tuple[tuple[int, ...], ...]:
     """Of a tensor, or of each in a tuple."""
     tensors = ty.fields if isinstance(ty, relax.TupleType) else [ty]
     return tuple(tuple(int(n) for n in tensor.shape) for tensor in tensors)

@@ -11,10 +11,14 @@ from ..passes.form import Form, FormTimes, choose, forms_of
 from ..passes.pipeline import program_of, to_code
 from ..passes.schedule import TraceOf
 from ..runtime.build import build
+from ..runtime.device import Device
 from ..runtime.engine import Engine
 from ..runtime.inputs import random_inputs
+from ..runtime.tracker import Remote
 from ..runtime.turns import lowest_steps, profile_in_turns
 from ..targets.target import Target
+from .patience import patiently
+from .steps import Steps
 
 ROUNDS, REPEATS = 5, 3
 """Each net is profiled so often, in turn with the others; the lowest median counts."""
@@ -43,6 +47,35 @@ def variants(ir: LayerIR, target: Target) -> dict[Form, dict[str, Form]]:
         }
         for form in forms
     }
+
+
+def measure_forms_there(
+    ir: LayerIR,
+    target: Target,
+    trace_of: TraceOf,
+    say: Callable[[str], None],
+    remote: Remote,
+    happened: Callable[[str], None],
+) -> FormTimes:
+    """As measure_forms, on a device and each kernel by itself; `happened` hears of its failures."""
+    nets, steps = variants(ir, target), {}
+    for form, forms in nets.items():
+        say(f"compiling the net {form}")
+        steps[form] = Steps(to_code(program_of(ir), ir.layers, target, forms, trace_of), ir, target)
+
+    def measured() -> FormTimes:
+        times: dict[str, dict[Form, float]] = {}
+        with Device(remote, target.threads) as device:
+            for number in range(1, ROUNDS + 1):
+                say(f"measuring {len(steps)} nets, round {number} of {ROUNDS}")
+                for form, each in steps.items():
+                    for name, ms in each.milliseconds(device, REPEATS).items():
+                        if nets[form].get(name) == form:
+                            known = times.setdefault(name, {})
+                            known[form] = min(ms, known.get(form, ms))
+        return times
+
+    return patiently(measured, happened)
 
 
 def measure_forms(

@@ -11,6 +11,7 @@ from sparsetvm.ir import Layer, reference
 from sparsetvm.passes.form import Form, forms_of
 from sparsetvm.passes.mark import layers_of
 from sparsetvm.passes.pipeline import to_code, to_layers
+from sparsetvm.passes.schedule import TraceOf
 from sparsetvm.sparsity import Plan, Structure
 from sparsetvm.targets.target import Target
 from tests.examples import pruned_weight
@@ -101,30 +102,35 @@ def program_of(
     return program, layers
 
 
+def run_here(code: Imported, target: Target, arguments: list[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of a program of kernels, compiled for this CPU."""
+    executable = tvm.compile(code.module, target=tvm.target.Target(dict(target.tvm)))
+    machine = relax.VirtualMachine(executable, tvm.cpu())
+    found = machine["main"](*(tvm.runtime.tensor(array) for array in arguments))
+    return [found[i].numpy() for i in range(len(found))]
+
+
 def run_cases(
     cases: list[Case],
     structure: Structure,
     target: Target,
     rng: np.random.Generator,
     form_of: Callable[[Layer], Form] = lambda layer: forms_of(layer)[0],
+    run: Callable[[Imported, Target, list[np.ndarray]], list[np.ndarray]] = run_here,
+    trace_of: TraceOf = lambda function: None,
 ) -> list[Result]:
-    """Compile all cases into one net with weights of `structure`, run it, and each by the
+    """Lower all cases as one net with weights of `structure`, run it, and each by the
     reference."""
     program, layers = program_of(cases, structure, rng)
     forms = {layer.name: form_of(layer) for layer in layers}
-    code = to_code(program, layers, target, forms, trace_of=lambda function: None)
-    executable = tvm.compile(code.module, target=tvm.target.Target(dict(target.tvm)))
-    machine = relax.VirtualMachine(executable, tvm.cpu())
+    code = to_code(program, layers, target, forms, trace_of)
     data = {
         name: rng.standard_normal(shape).astype(np.float32) for name, shape, _ in program.inputs
     }
     arguments = [*data.values(), *(code.arrays[name] for name in code.parameters)]
-    found = machine["main"](*(tvm.runtime.tensor(array) for array in arguments))
+    found = run(code, target, arguments)
     by_name = {layer.name: layer for layer in layers}
-    return [
-        _result(by_name[f"l{i}"], found[i].numpy(), i, data, program.arrays)
-        for i in range(len(cases))
-    ]
+    return [_result(by_name[f"l{i}"], found[i], i, data, program.arrays) for i in range(len(cases))]
 
 
 def _result(layer: Layer, y: np.ndarray, i: int, data: dict, arrays: dict) -> Result:

@@ -1,0 +1,51 @@
+"""A compiled net that runs on a device behind an RPC tracker."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .._tvm import relax, tvm
+from ..errors import InputError
+from .artifact import Artifact
+from .device import Device
+from .engine import Engine, check_version
+from .profile import Profile, spread
+from .tracker import device_errors
+
+
+class RemoteEngine(Engine):
+    """Like an Engine; the net and its weights lie on the device, inputs and outputs travel."""
+
+    def __init__(self, artifact: Artifact, device: Device):
+        check_version(artifact.manifest)
+        self.manifest, self._device = artifact.manifest, device
+        self._own: dict[str, np.ndarray] = {}
+        with device_errors(device.name):
+            self._machine = relax.VirtualMachine(device.library(artifact.library), device.cpu)
+            self._weights = [device.weight(artifact.weights[n]) for n in self.manifest.weights]
+
+    def profile(self, x: Any, repeats: int = 20, warmup: int = 2) -> Profile:
+        """The time of a whole run by the device's own clock; its steps are not told apart."""
+        if repeats < 1:
+            raise InputError(f"repeats must be 1 or more; got {repeats}")
+        with device_errors(self._device.name):
+            self._set([self._device.send(array) for array in self._arrays(x)[0]])
+            for _ in range(warmup):
+                self._machine.invoke_stateful("main")
+            time = self._machine.time_evaluator(
+                "invoke_stateful", self._device.cpu, number=1, repeat=repeats
+            )
+            seconds = time("main").results
+        return Profile(self._device.key, self.manifest.threads, repeats, spread(seconds), ())
+
+    def _run(self, inputs: Sequence[tvm.runtime.Tensor]) -> list[np.ndarray]:
+        with device_errors(self._device.name):
+            self._set([self._device.send(tensor.numpy()) for tensor in inputs])
+            self._machine.invoke_stateful("main")
+            result = self._machine.get_outputs("main")
+            outputs = [result] if isinstance(result, tvm.runtime.Tensor) else list(result)
+            return [output.numpy() for output in outputs]
+
+    def _set(self, inputs: Sequence[tvm.runtime.Tensor]) -> None:
+        self._machine.set_input("main", *inputs, *self._weights)

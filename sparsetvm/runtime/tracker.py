@@ -1,0 +1,152 @@
+"""Devices behind an RPC tracker: who is there, who is free, and a session on one of them.
+
+Whoever reaches an RPC server runs code on it, and a tracker tells where servers are: keep both on
+loopback, or in a network whose every machine you trust.
+"""
+
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tvm.rpc import base
+
+from .._tvm import tvm
+from ..errors import DeviceError
+
+DEFAULT = "127.0.0.1:9190"
+"""Where TVM's tracker listens unless it is told otherwise."""
+ANSWER = 5.0
+"""Seconds in which a tracker answers."""
+POLL = 0.5
+"""Seconds between two looks for a free device."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Where devices of one kind are found."""
+
+    key: str
+    """What the tracker knows them by."""
+    tracker: str | None = None
+    """host:port; None: DEFAULT."""
+
+
+@dataclass(frozen=True)
+class Devices:
+    """All devices that a tracker knows by one key."""
+
+    key: str
+    addresses: tuple[str, ...]
+    free: int
+    waiting: int
+    """Requests for one that were not served yet."""
+
+    @property
+    def busy(self) -> int:
+        return max(len(self.addresses) - self.free, 0)
+
+
+class Tracker:
+    """The tracker at `address`, host:port."""
+
+    def __init__(self, address: str | None = None):
+        self.address = address or DEFAULT
+        host, _, port = self.address.rpartition(":")
+        if not host or not port.isdecimal():
+            raise DeviceError(
+                f"{self.address!r} is no address of a tracker\n  write host:port, such as {DEFAULT}"
+            )
+        self._host, self._port = host, int(port)
+
+    def devices(self) -> tuple[Devices, ...]:
+        """By key; DeviceError where no tracker answers."""
+        summary = self._client().summary()
+        servers = [(one["key"].partition(":")[2], one["addr"]) for one in summary["server_info"]]
+        there = Counter(key for key, _ in servers)
+        queues = summary["queue_info"]
+        return tuple(
+            Devices(
+                key=key,
+                addresses=tuple(":".join(map(str, at)) for name, at in servers if name == key),
+                free=queues.get(key, {}).get("free", 0),
+                waiting=queues.get(key, {}).get("pending", 0),
+            )
+            for key in sorted(there)
+        )
+
+    def known(self, key: str) -> Devices:
+        """The devices of `key`, free or not; DeviceError where there is none."""
+        devices = self.devices()
+        for one in devices:
+            if one.key == key:
+                return one
+        raise DeviceError(self._none_free(key, devices, 0))
+
+    def session(
+        self, key: str, wait: float = 60.0, limit: float = 0.0
+    ) -> "tuple[tvm.rpc.RPCSession, str]":
+        """A session on a free device of `key` and the device's address, once there is one; for
+        `wait` seconds at most.
+
+        The device itself ends the session after `limit` seconds, whatever it does then; 0: never.
+        """
+        end, devices = time.monotonic() + wait, self.devices()
+        while not any(one.key == key and one.free for one in devices):
+            if time.monotonic() > end:
+                raise DeviceError(self._none_free(key, devices, wait))
+            time.sleep(POLL)
+            devices = self.devices()
+        with device_errors(key):
+            host, port, match = self._request(key)
+            return tvm.rpc.connect(host, port, match, session_timeout=limit), f"{host}:{port}"
+
+    def _request(self, key: str) -> tuple[str, int, str]:
+        """Address and password of a device that is now ours; OSError where another took it first.
+
+        TVM's own request would wait for the next one for ever.
+        """
+        client = self._client()
+        client._sock.settimeout(ANSWER)
+        base.sendjson(client._sock, [base.TrackerCode.REQUEST, key, "", 1])
+        code, address = base.recvjson(client._sock)
+        if code != base.TrackerCode.SUCCESS:
+            raise DeviceError(f"the tracker at {self.address} refuses {key!r}: {address}")
+        return tuple(address)
+
+    def _client(self) -> "tvm.rpc.TrackerSession":
+        try:
+            socket.create_connection((self._host, self._port), ANSWER).close()
+            return tvm.rpc.connect_tracker(self._host, self._port)
+        except (OSError, RuntimeError) as err:
+            raise DeviceError(
+                f"no tracker answers at {self.address}: {err}\n"
+                f"  start one: python -m tvm.exec.rpc_tracker --host {self._host} "
+                f"--port {self._port} --port-end {self._port + 1}"
+            ) from err
+
+    def _none_free(self, key: str, devices: tuple[Devices, ...], wait: float) -> str:
+        known = {one.key: one for one in devices}
+        if key in known:
+            said = f"all {len(known[key].addresses)} devices {key!r} were busy for {wait:.0f} s"
+            return f"{said}\n  wait for whoever uses them, or add one"
+        there = ", ".join(known) or "none"
+        return (
+            f"the tracker at {self.address} knows no device {key!r}; it knows: {there}\n"
+            f"  start its RPC server with --key={key} and this tracker's address"
+        )
+
+
+@contextmanager
+def device_errors(key: str) -> Iterator[None]:
+    """What TVM says when a device fails, in one sentence."""
+    try:
+        yield
+    except (RuntimeError, OSError, tvm.error.InternalError) as err:
+        said = str(err).strip().splitlines()[-1] if str(err).strip() else type(err).__name__
+        raise DeviceError(
+            f"device {key!r} failed or went away: {said}\n"
+            f"  see whether it is there: sparsetvm devices"
+        ) from err
