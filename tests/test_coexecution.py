@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
 import sparsetvm as st
+from sparsetvm.cli import main
 from sparsetvm.errors import InputError, ModelError
 from sparsetvm.passes.side_by_side import Beside
 
@@ -157,10 +158,23 @@ def test_one_file_holds_all_nets_and_what_they_share_once(strangers, x, tmp_path
         assert_array_equal(again(x)[net].numpy(), y.numpy())
         assert_array_equal(again[net](x).numpy(), y.numpy())
     alone = [st.compile(ir, threads=1) for ir in strangers.values()]
-    # beside the weights, which are there once, each net alone has columns of its own
+    # the weights are there once; side by side they have other columns and rows than alone
     assert again.artifact.weight_bytes < 1.5 * sum(artifact.weight_bytes for artifact in alone)
     values = sum(a.nbytes for n, a in again.artifact.weights.items() if n.endswith(".values"))
     assert again.artifact.weight_bytes < values
+
+
+def test_the_command_line_runs_all_nets_of_a_file(headed, x, tmp_path):
+    headed.save(tmp_path / "heads.stvm")
+    np.save(tmp_path / "x.npy", x.numpy())
+    files = {"--input": "x.npy", "--output": "y.npz"}
+    options = [part for name, file in files.items() for part in (name, str(tmp_path / file))]
+    with pytest.raises(SystemExit) as end:
+        main(["run", str(tmp_path / "heads.stvm"), "--repeats", "1", *options])
+    assert not end.value.code
+    with np.load(tmp_path / "y.npz") as outputs:
+        assert set(outputs.files) == {"labels/y0", "maps/y0", "maps/y1"}
+        assert_array_equal(outputs["labels/y0"], headed(x)["labels"].numpy())
 
 
 def test_equal_nets_are_one(x):

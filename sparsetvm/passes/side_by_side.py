@@ -237,7 +237,7 @@ def _joint(
     if isinstance(first, LayerStep):
         sources = [step.source for step in group]
         read = _source(sources, parts)
-        if read is None or not _is_even(group):
+        if read is None or not _holds_each_once(group):
             return None
         source, channels = read
         if beside is Beside.READERS and any(channels):
@@ -288,10 +288,12 @@ MOST_PADDING = 1.25
 fullest."""
 
 
-def _is_even(group: list[LayerStep]) -> bool:
-    """Whether little is held twice or for nothing."""
-    if len({step.layer.weight for step in group}) < len(group):
-        return False  # equal weights on other inputs: they are there once
+def _holds_each_once(group: list[LayerStep]) -> bool:
+    """Whether the weights of each lie in a row among all, and there is little else."""
+    layer = group[0].layer
+    in_blocks = group[0].form.sparse and (layer.structure.block or np.inf) < layer.weight_shape[1]
+    if in_blocks or len({step.layer.weight for step in group}) < len(group):
+        return False  # a kernel reads block after block; equal weights need not be there twice
     counts = [step.layer.parameters for step in group]
     return max(counts) * len(counts) <= MOST_PADDING * sum(counts)
 

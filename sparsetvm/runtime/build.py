@@ -3,6 +3,7 @@
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def build(
         features=tuple(sorted(target.features)),
         threads=target.threads,
         inputs=tuple(TensorSpec(*spec) for spec in ir.inputs),
-        outputs=_outputs(ir),
+        outputs=_outputs(ir) if nets is None else _outputs_of_all(nets),
         weights=program.parameters,
         steps=steps,
         layers=tuple(
@@ -72,6 +73,14 @@ def build(
 
 def _outputs(ir: LayerIR) -> tuple[TensorSpec, ...]:
     return tuple(TensorSpec(f"y{i}", *spec) for i, spec in enumerate(ir.outputs))
+
+
+def _outputs_of_all(nets: Mapping[str, LayerIR]) -> tuple[TensorSpec, ...]:
+    return tuple(
+        replace(spec, name=f"{net}/{spec.name}")
+        for net, ir in nets.items()
+        for spec in _outputs(ir)
+    )
 
 
 def _entry(program: Lowered, code: EntryCode, all_nets: LayerIR, ir: LayerIR) -> Entry:
