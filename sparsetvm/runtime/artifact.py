@@ -92,15 +92,15 @@ Place = tuple[str, int, tuple[int, ...], str]
 
 
 def _views(weights: Mapping[str, np.ndarray]) -> dict[str, Place]:
-    """The arrays whose memory is a part of another's."""
+    """The arrays, all contiguous, whose memory is a part of another's."""
     places = {name: (a.ctypes.data, a.ctypes.data + a.nbytes) for name, a in weights.items()}
     views: dict[str, Place] = {}
     outer, end = "", 0
     for name in sorted(places, key=lambda name: (places[name][0], -places[name][1])):
         array, (first, last) = weights[name], places[name]
-        if array.nbytes and array.flags.c_contiguous and last <= end:
+        if array.nbytes and last <= end:
             views[name] = (outer, first - places[outer][0], array.shape, str(array.dtype))
-        elif array.flags.c_contiguous:
+        else:
             outer, end = name, last
     return views
 

@@ -52,7 +52,7 @@ def test_weights_of_every_dtype_and_shape_are_kept(chain, tmp_path, dtype, shape
 
 def test_a_weight_that_lies_in_another_is_stored_once(chain, tmp_path):
     whole = np.arange(96, dtype=np.float32).reshape(8, 12)
-    weights = {"part": whole[2:5], "same": whole, "whole": whole, "turned": whole.T}
+    weights = {"part": whole[2:5], "same": whole, "whole": whole, "other": whole + 1}
     artifact = replace(chain, weights=weights)
     assert artifact.weight_bytes == 2 * whole.nbytes
     artifact.save(tmp_path / "net.stvm")
