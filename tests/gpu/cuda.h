@@ -22,6 +22,7 @@ struct Place {
 #define __expf expf
 #define CUDART_INF_F __builtin_inff()
 #define uint unsigned int
+#define ushort unsigned short
 #define uchar unsigned char
 
 static inline int max(int a, int b) { return a > b ? a : b; }

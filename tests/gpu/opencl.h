@@ -1,5 +1,6 @@
 /* What generated OpenCL C asks of a device, in terms of work_items.c. */
 typedef unsigned int uint;
+typedef unsigned short ushort;
 typedef unsigned char uchar;
 
 #define OVERLOADED __attribute__((overloadable))
