@@ -1,19 +1,24 @@
 """From a net to an artifact, the whole way on one page."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 from .errors import ModelError, TargetError
 from .frontends import read
-from .frontends.imported import Imported
 from .ir import LayerIR, verify
 from .passes.form import Form, FormTimes, choose
 from .passes.layer_ir import in_relax, layer_ir
+from .passes.lower import Lowered
 from .passes.pipeline import program_of, to_code, to_layers
+from .passes.side_by_side import Beside
+from .passes.unite import Entry, Shared, unite
 from .runtime.artifact import Artifact
 from .runtime.build import build
 from .runtime.bundle import Bundle, build_bundle
+from .runtime.coexec import CoEngine, fastest
 from .sparsity.plan import Plan
 from .targets import Target, resolve
 from .tune.lookup import Records
@@ -101,12 +106,58 @@ def _code(
     database: str | Path | None,
     dump: str | Path | None,
     winograd: bool,
-) -> tuple[Imported, dict[str, Form], FormTimes]:
+    entries: tuple[Entry, ...] = (),
+    beside: Beside = Beside.NONE,
+) -> tuple[Lowered, dict[str, Form], FormTimes]:
     """The net's kernels, each layer's form, and what tuning measured of them."""
     records = Records(target, database)
     folder = Path(dump) if dump else None
     times = records.times(ir.layers)
     forms = choose(ir.layers, ir.arrays, target, times, winograd and not target.is_gpu)
-    code = to_code(program_of(ir), ir.layers, target, forms, records.trace_of, folder)
+    code = to_code(
+        program_of(ir), ir.layers, target, forms, records.trace_of, folder, entries, beside
+    )
     log.info("%s", records)
     return code, forms, times
+
+
+def coexecute(
+    nets: Mapping[str, LayerIR] | Sequence[LayerIR],
+    target: str = "cpu",
+    threads: int | None = None,
+    database: str | Path | None = None,
+    shared: Shared = True,
+    winograd: bool = True,
+    beside: Beside | None = None,
+) -> CoEngine:
+    """Several nets in one engine: `engine(x)` runs all of them, `engine[name](x)` one alone.
+
+    Inputs of one name, shape and dtype are one, with `shared=False` none, with a table those that
+    it lists: {"image": ["a/x", "b/image"]}. Layers of equal weights on equal inputs run once,
+    weights are kept once, and one arena serves all. Layers that are equal but for their weights run
+    side by side in one kernel, as `beside` says; without it every way is measured here, and the
+    fastest stays. Nets in a sequence are called a, b, c, …; the rest is as `compile` has it.
+    """
+    nets = _named(nets)
+    for ir in nets.values():
+        verify(ir)
+    nets = {name: in_relax(ir) for name, ir in nets.items()}
+    united = unite(nets, shared)
+    ir, resolved = united.ir, resolve(target, threads)
+    ways: dict[tuple, tuple[str, Artifact]] = {}
+    for way in Beside if beside is None else [beside]:
+        code, forms, times = _code(ir, resolved, database, None, winograd, united.entries, way)
+        if code.beside not in ways:
+            artifact = build(code, ir, resolved, forms, times, nets, united.once)
+            ways[code.beside] = way.value, artifact
+    return fastest(dict(ways.values()))
+
+
+def _named(nets: Mapping[str, LayerIR] | Sequence[LayerIR]) -> dict[str, LayerIR]:
+    """Nets by name; those of a sequence are called a, b, c, …"""
+    named = dict(nets if isinstance(nets, Mapping) else zip(ascii_lowercase, nets, strict=False))
+    if not len(named) == len(nets) > 0:
+        raise ModelError(
+            f"{len(nets)} nets have no names\n  give 1 to 26 nets, or a table from names to nets"
+        )
+    return named

@@ -17,7 +17,7 @@ from pathlib import Path
 from .._tvm import tvm
 from ..errors import SparseTVMError
 from ..runtime.artifact import Artifact
-from ..runtime.engine import Engine
+from ..runtime.engine import load
 from ..runtime.inputs import random_inputs
 from .environments import package_root
 
@@ -56,7 +56,7 @@ def memory_of(artifact: Artifact, path: Path) -> Memory | None:
 def _measure(path: str) -> Memory:
     for _ in range(2):  # the first brings in all that any engine needs
         before = _status("VmRSS")
-        engine = Engine(Artifact.load(path))
+        engine = load(path)
         inputs = random_inputs(engine.manifest)
         _give_back()
         RESET.write_text("5")  # the peak begins anew
@@ -66,8 +66,7 @@ def _measure(path: str) -> Memory:
         arena = engine.arena_bytes(inputs)
         del engine, inputs
         _give_back()
-    weights = sum(array.nbytes for array in Artifact.load(path).weights.values())
-    return Memory(peak, weights, arena)
+    return Memory(peak, Artifact.load(path).weight_bytes, arena)
 
 
 def _give_back() -> None:

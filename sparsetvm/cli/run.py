@@ -62,11 +62,17 @@ def command(
         with progress(f"running {artifact}"):
             times = engine.profile(values, repeats)
     if output is not None:
-        outputs = result if isinstance(result, tuple) else (result,)
         names = [spec.name for spec in engine.manifest.outputs]
-        _write(output, dict(zip(names, outputs, strict=True)), overwrite)
+        _write(output, dict(zip(names, _tensors(result), strict=True)), overwrite)
     text = str(times) if profile else str(times).split("\n")[0]
     show_result(times.to_json() | {"seed": seed}, text, json)
+
+
+def _tensors(result: object) -> list:
+    """One by one; an engine of several nets gives a table of theirs."""
+    if isinstance(result, dict):
+        return [y for own in result.values() for y in _tensors(own)]
+    return list(result) if isinstance(result, tuple) else [result]
 
 
 @contextmanager

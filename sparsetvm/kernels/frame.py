@@ -86,15 +86,25 @@ class Frame:
 @dataclass(frozen=True)
 class Flat:
     """An activation laid out in a frame: `channels` rows with images of `size` (depth, height,
-    width)."""
+    width).
+
+    It may be a part of a longer one of `rows` channels: those from `first` on.
+    """
 
     frame: Frame
     channels: int
     size: tuple[int, int, int]
+    first: int = 0
+    rows: int | None = None
 
     @property
     def length(self) -> int:
-        return self.frame.length(self.channels)
+        """Elements in memory: of the longer one, if it is a part."""
+        return self.frame.length(self.channels if self.rows is None else self.rows)
+
+    def start(self, channel):
+        """Where the first pixel of a channel lies in memory."""
+        return self.frame.start(self.first + channel)
 
     @property
     def positions(self) -> int:

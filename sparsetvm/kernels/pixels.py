@@ -22,7 +22,7 @@ def lie_in_blocks(*values: Flat) -> bool:
 
 def at(flat: Flat, c, n, d, h, w):
     """Where a pixel lies in an activation."""
-    return flat.frame.start(c) + flat.frame.place(n, d, h, w)
+    return flat.start(c) + flat.frame.place(n, d, h, w)
 
 
 def phase(place: Callable, size: Size, stride: Size, phases: tuple[Size, ...]) -> Callable:

@@ -46,7 +46,7 @@ class Raster:
 def flat_raster(flat: Flat) -> Raster:
     frame = flat.frame
     steps = (frame.row, *frame.strides[:3])
-    return Raster(flat.size, flat.channels, frame.batch, frame.guard, steps, flat.length)
+    return Raster(flat.size, flat.channels, frame.batch, flat.start(0), steps, flat.length)
 
 
 def plain_raster(batch: int, channels: int, size: Size) -> Raster:

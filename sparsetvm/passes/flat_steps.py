@@ -45,7 +45,7 @@ class ElementwiseStep(Step):
         layout.join([layout.add(value) for value in (self.result, *self.inputs)])
 
     def emit(self, emission):
-        tensors = iter(emission.flat(value) for value in self.inputs)
+        tensors = iter(emission.whole(value) for value in self.inputs)
         args = [next(tensors) if _is_image(a) else a for a in self.call.args]
         emission.set_flat(
             self, emission.builder.emit(relax.Call(self.call.op, args, self.call.attrs))
@@ -87,14 +87,14 @@ class ConcatStep(Step):
 
     def emit(self, emission):
         head, *rest = self.inputs
-        x, channels = emission.flat(head), head.channels
+        x, channels = emission.whole(head), head.channels
         frame, size = emission.place(self.result).frame, self.result.size
         for tail in rest:
             pieces = [Flat(frame, n, size) for n in (channels, tail.channels)]
             channels += tail.channels
             both = Flat(frame, channels, size)
             kernel = flat.concat(both, *pieces)
-            x = emission.kernel("concat", kernel, [x, emission.flat(tail)], (both.length,))
+            x = emission.kernel("concat", kernel, [x, emission.whole(tail)], (both.length,))
         emission.set_flat(self, x)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from .._tvm import relax, tvm
 from ..frontends.imported import Imported
+from .lower import EntryCode
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,13 @@ class KernelCall:
         return tuple(name.rpartition(".")[0] for name in self.constants.values())
 
 
-def kernel_calls(program: Imported) -> list[KernelCall]:
-    """In the order of a run."""
+def kernel_calls(program: Imported, entry: EntryCode | None = None) -> list[KernelCall]:
+    """In the order of a run, of main or of one entry."""
     main, call_tir = program.module["main"], tvm.ir.Op.get("relax.call_tir")
-    names = dict(zip(main.params[len(program.inputs) :], program.parameters, strict=True))
+    parameters = program.parameters
+    if entry is not None:
+        main, parameters = program.module[entry.function], entry.parameters
+    names = dict(zip(main.params[int(main.attrs["num_input"]) :], parameters, strict=True))
     calls = [binding.value for block in main.body.blocks for binding in block.bindings]
     return [
         KernelCall(

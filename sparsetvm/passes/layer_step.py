@@ -10,7 +10,7 @@ from ..kernels import flat
 from ..kernels.blocks import BlockFrame
 from ..kernels.cut import Work, best_cut
 from ..kernels.epilogue import activation
-from ..kernels.frame import Window
+from ..kernels.frame import Flat, Window
 from ..kernels.gather_gemm import GatherGemm
 from ..kernels.tile import dense_group, lanes_for
 from ..kernels.winograd import Winograd, reach
@@ -74,36 +74,26 @@ class LayerStep(Step):
         if form.outputs == 1:
             args.append(emission.mask(emission.place(self.result), kernel.lines, kernel.lanes))
         if self.residual:
-            args.append(emission.flat(self.residual))
+            args.append(emission.whole(self.residual))
         emission.set_flat(self, emission.layer_kernel(kernel, emission.place(self.result), args))
 
-    def _direct(self, emission) -> tuple[GatherGemm, dict[str, np.ndarray]]:
-        layer, form, target = self.layer, self.form, emission.target
-        source, dest = emission.place(self.read), emission.place(self.result)
+    def packed(self, emission) -> Packed:
+        """The weight as a direct kernel reads it."""
+        layer, dest = self.layer, emission.place(self.result)
         weight = emission.array(layer.weight)
-        if form.sparse:
-            packed = layer.structure.pack(weight)
-        else:
-            packed = pack.all_kept(weight, dense_group(dest.positions, target.lanes))
-        groups, blocks, columns, filters = packed.values.shape
-        lines, lanes, pitch = self._raster(dest, filters, target)
-        constants = {
-            "values": pack.values(packed),
-            "offset": pack.offsets(packed, self.window, source),
-            **self._rows_and_bias(emission, packed),
-        }
-        kernel = GatherGemm(
-            groups=groups,
-            filters=filters,
-            blocks=blocks,
-            columns=columns,
-            lanes=lanes,
-            x_length=source.length,
-            y_length=dest.length,
-            epilogue=layer.epilogue,
-            lines=lines,
-            pitch=pitch,
-        )
+        if self.form.sparse:
+            return layer.structure.pack(weight)
+        return pack.all_kept(weight, dense_group(dest.positions, emission.target.lanes))
+
+    def bias(self, emission) -> np.ndarray | None:
+        """float32 [filters]."""
+        return None if self.layer.bias is None else emission.array(self.layer.bias)
+
+    def _direct(self, emission) -> tuple[GatherGemm, dict[str, np.ndarray]]:
+        source, dest = emission.place(self.read), emission.place(self.result)
+        packed, bias = self.packed(emission), self.bias(emission)
+        constants = direct_constants(packed, bias, self.window, source, dest)
+        kernel = direct_kernel(packed, self.layer.epilogue, source, dest, emission.target)
         return kernel, constants
 
     def _winograd(self, emission) -> tuple[Winograd, dict[str, np.ndarray]]:
@@ -122,7 +112,7 @@ class LayerStep(Step):
         )
         cut, _ = best_cut(work, target)
         constants = pack.transformed(kernels, packed, domain, cut.groups)
-        for name, array in self._rows_and_bias(emission, packed).items():
+        for name, array in _rows_and_bias(packed, self.bias(emission), dest).items():
             constants[name] = pack.in_rounds(array, cut.groups)
         kernel = Winograd(
             work,
@@ -135,26 +125,55 @@ class LayerStep(Step):
         )
         return kernel, constants
 
-    def _rows_and_bias(self, emission, packed: Packed) -> dict[str, np.ndarray]:
-        bias = None if self.layer.bias is None else emission.array(self.layer.bias)
-        return {
-            "row": pack.output_rows(packed, emission.place(self.result)),
-            "bias": pack.group_bias(packed, bias),
-        }
-
-    @staticmethod
-    def _raster(dest, filters: int, target) -> tuple[int, int, int]:
-        """(lines, lanes of each, elements from one to the next) that the kernel computes."""
-        if isinstance(dest.frame, BlockFrame):
-            lines, pixels = dest.frame.block
-            return lines, pixels * dest.frame.lanes, dest.frame.strides[2]
-        row = dest.frame.row
-        return 1, lanes_for(filters, dest.positions, row, target.lanes, target.registers), 0
-
     def _input(self, emission):
-        if not self.window.is_strided:
-            return emission.flat(self.source)
-        return emission.convert(self.source, self.read, self.window.stride, self.window.phases)
+        if self.window.is_strided:
+            return emission.convert(self.source, self.read, self.window.stride, self.window.phases)
+        is_direct = self.form.outputs == 1
+        return emission.flat(self.source) if is_direct else emission.whole(self.source)
+
+
+def direct_kernel(
+    packed: Packed, epilogue: tuple[str, ...], source: Flat, dest: Flat, target: Target
+) -> GatherGemm:
+    """The direct kernel of a packed weight."""
+    groups, blocks, columns, filters = packed.values.shape
+    lines, lanes, pitch = _raster(dest, filters, target)
+    return GatherGemm(
+        groups=groups,
+        filters=filters,
+        blocks=blocks,
+        columns=columns,
+        lanes=lanes,
+        x_length=source.length,
+        y_length=dest.length,
+        epilogue=epilogue,
+        lines=lines,
+        pitch=pitch,
+    )
+
+
+def direct_constants(
+    packed: Packed, bias: np.ndarray | None, window: Window, source: Flat, dest: Flat
+) -> dict[str, np.ndarray]:
+    """What that kernel reads besides x and the mask."""
+    return {
+        "values": pack.values(packed),
+        "offset": pack.offsets(packed, window, source),
+        **_rows_and_bias(packed, bias, dest),
+    }
+
+
+def _rows_and_bias(packed: Packed, bias: np.ndarray | None, dest: Flat) -> dict[str, np.ndarray]:
+    return {"row": pack.output_rows(packed, dest), "bias": pack.group_bias(packed, bias)}
+
+
+def _raster(dest: Flat, filters: int, target: Target) -> tuple[int, int, int]:
+    """(lines, lanes of each, elements from one to the next) that the kernel computes."""
+    if isinstance(dest.frame, BlockFrame):
+        lines, pixels = dest.frame.block
+        return lines, pixels * dest.frame.lanes, dest.frame.strides[2]
+    row = dest.frame.row
+    return 1, lanes_for(filters, dest.positions, row, target.lanes, target.registers), 0
 
 
 @dataclass(frozen=True)

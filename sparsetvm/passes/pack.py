@@ -39,7 +39,7 @@ def offsets(packed: Packed, window: Window, source: Flat) -> np.ndarray:
     shift = np.array([shift for _, shift in window.taps]) @ np.array(source.frame.strides[1:])
     channel, position = np.divmod(packed.columns.swapaxes(0, 1), positions)
     row = channel * len(window.phases) + phase[position]
-    return np.ascontiguousarray(source.frame.start(row) + shift[position], np.int32)
+    return np.ascontiguousarray(source.start(row) + shift[position], np.int32)
 
 
 def output_rows(packed: Packed, dest: Flat) -> np.ndarray:

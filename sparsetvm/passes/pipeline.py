@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from .._tvm import relax, tvm
@@ -12,9 +13,11 @@ from .block import Block
 from .canonicalise import canonicalise
 from .form import Form
 from .fuse import fuse
-from .lower import lower
+from .lower import Lowered, lower
 from .mark import mark
 from .schedule import TraceOf, schedule
+from .side_by_side import Beside
+from .unite import Entry
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +44,18 @@ def to_code(
     forms: Mapping[str, Form],
     trace_of: TraceOf,
     dump: Path | None = None,
-) -> Imported:
+    entries: tuple[Entry, ...] = (),
+    beside: Beside = Beside.NONE,
+) -> Lowered:
     """From marked layers to a module that TVM can build.
 
     `forms` says how each layer runs, `trace_of` gives a kernel's tuned schedule; `dump` is a folder
-    for the module after each phase.
+    for the module after each phase. Of several nets, each of the `entries` is one,
+    and `beside` says which layers of theirs share kernel calls.
     """
     _dump(program.module, dump, "0-marked")
     # Phase 1. layers and what lies between them, on flat activations
-    program = lower(program, layers, target, forms)
+    program = lower(program, layers, target, forms, entries, beside)
     _dump(program.module, dump, "1-lowered")
     # Phase 2. fast kernels
     module = schedule(program.module, target, trace_of)
@@ -68,7 +74,7 @@ def to_code(
             ]
         )(module)
     _dump(module, dump, "3-fused")
-    return Imported(module, program.arrays, program.parameters, program.inputs, program.source)
+    return replace(program, module=module)
 
 
 def _dump(module, folder: Path | None, name: str) -> None:

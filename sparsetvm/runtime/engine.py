@@ -3,7 +3,7 @@
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,35 @@ LAUNCHES = 20
 
 
 def load(artifact: str | Path | Artifact) -> "Engine":
-    """An engine for an artifact, or for the file that holds one."""
-    return Engine(artifact if isinstance(artifact, Artifact) else Artifact.load(artifact))
+    """An engine for an artifact, or for the file that holds one; a CoEngine where it holds several
+    nets."""
+    artifact = artifact if isinstance(artifact, Artifact) else Artifact.load(artifact)
+    if not artifact.manifest.entries:
+        return Engine(artifact)
+    from .coexec import CoEngine  # which is an Engine
+
+    return CoEngine(artifact)
+
+
+class Loaded:
+    """An artifact's library and weights in memory: what the engines of all its nets share."""
+
+    def __init__(self, artifact: Artifact):
+        _check_runs_here(artifact.manifest)
+        self.place = tvm.device(artifact.manifest.device)
+        self.library = _load_library(artifact.library)
+        self._weights = artifact.weights
+        self._tensors: dict[tuple, tvm.runtime.Tensor] = {}
+
+    def weights(self, names: Sequence[str]) -> list[tvm.runtime.Tensor]:
+        return [self._tensor(self._weights[name]) for name in names]
+
+    def _tensor(self, array: np.ndarray) -> tvm.runtime.Tensor:
+        """Equal parts of one memory are one tensor."""
+        key = (array.ctypes.data, array.shape, array.dtype)
+        if key not in self._tensors:
+            (self._tensors[key],) = _to_device([array], self.place)
+        return self._tensors[key]
 
 
 class Engine:
@@ -34,25 +61,20 @@ class Engine:
     y = engine({"a": a, "b": b})   # or by name
     """
 
-    _gpu: "tvm.runtime.Device | None" = None
-    """What holds weights and inputs; None: they lie in our own memory."""
-
-    def __init__(self, artifact: Artifact):
-        self.manifest = artifact.manifest
-        _check_runs_here(self.manifest)
-        if self.manifest.device != "cpu":
-            self._gpu = tvm.device(self.manifest.device)
-        self._weights = self._to_device(map(artifact.weights.get, self.manifest.weights))
-        self._machine = relax.VirtualMachine(
-            _load_library(artifact.library), self._gpu or tvm.cpu()
-        )
-        self._main = self._machine["main"]
+    def __init__(self, artifact: Artifact, loaded: Loaded | None = None):
+        """`loaded`: what engines of one artifact share."""
+        self.manifest = manifest = artifact.manifest
+        loaded = loaded or Loaded(artifact)
+        self._place = loaded.place
+        self._weights = loaded.weights(manifest.weights)
+        self._machine = relax.VirtualMachine(loaded.library, self._place)
+        self._function = self._machine[manifest.function]
         self._own: dict[str, np.ndarray] = {}
 
     def __call__(self, x: Any) -> Any:
         """One run. Contiguous inputs that lie at 64 bytes, as torch's do, are not copied."""
         arrays, is_torch = self._arrays(x)
-        outputs = self._run(self._to_device(arrays))
+        outputs = self._run(self._send(arrays))
         if is_torch:
             outputs = [sys.modules["torch"].from_numpy(output) for output in outputs]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
@@ -61,7 +83,7 @@ class Engine:
         """The time of a whole run and of each of its steps, over so many runs of `x`."""
         if repeats < 1:
             raise InputError(f"repeats must be 1 or more; got {repeats}")
-        inputs = self._to_device(self._arrays(x)[0])
+        inputs = self._send(self._arrays(x)[0])
         for _ in range(warmup):
             self._run(inputs)
         total = []
@@ -72,7 +94,7 @@ class Engine:
         calls = [self._timed_calls(inputs) for _ in range(repeats)]
         layers = {layer.name: layer for layer in self.manifest.layers}
         return Profile(
-            device=self._gpu.device_name if self._gpu else device_name(),
+            device=self._place.device_name if self._is_gpu else device_name(),
             threads=min(self.manifest.threads, len(allowed_cpus())),
             repeats=repeats,
             total=spread(total),
@@ -84,7 +106,7 @@ class Engine:
 
     def arena_bytes(self, x: Any) -> int:
         """The memory that a run of `x` plans for activations, reused along the net."""
-        inputs = self._to_device(self._arrays(x)[0])
+        inputs = self._send(self._arrays(x)[0])
         sizes: list[int] = []
 
         def watch(_function, name, is_before, _result, *arguments):
@@ -95,21 +117,22 @@ class Engine:
         self._instrumented(watch, inputs)
         return sum(sizes)
 
-    def _to_device(self, arrays: Iterable[np.ndarray]) -> list[tvm.runtime.Tensor]:
-        if self._gpu is not None:
-            return [tvm.runtime.tensor(array, self._gpu) for array in arrays]
-        return [_to_tvm(array) for array in arrays]
+    @property
+    def _is_gpu(self) -> bool:
+        return self.manifest.device != "cpu"
+
+    def _send(self, arrays: Sequence[np.ndarray]) -> list[tvm.runtime.Tensor]:
+        """The arrays where the net runs."""
+        return _to_device(arrays, self._place)
 
     def _run(self, inputs: Sequence[tvm.runtime.Tensor]) -> list[np.ndarray]:
         use_threads(self.manifest.threads)
-        result = self._main(*inputs, *self._weights)
+        result = self._function(*inputs, *self._weights)
         outputs = [result] if isinstance(result, tvm.runtime.Tensor) else list(result)
         kept = {tensor.data_ptr() for tensor in (*inputs, *self._weights)}
         return [
             # numpy() copies: an output that is an input or a weight must not change with it
-            output.numpy()
-            if self._gpu is not None or output.data_ptr() in kept
-            else np.from_dlpack(output)
+            output.numpy() if self._is_gpu or output.data_ptr() in kept else np.from_dlpack(output)
             for output in outputs
         ]
 
@@ -126,7 +149,7 @@ class Engine:
             if is_before:
                 kernels.append(name)
                 start = time.perf_counter()
-            elif self._gpu is not None:
+            elif self._is_gpu:
                 seconds.append(self._launched(function, arguments))
             else:
                 seconds.append(time.perf_counter() - start)
@@ -139,11 +162,11 @@ class Engine:
     def _launched(self, kernel: Callable, arguments: Sequence[Any]) -> float:
         """Seconds of one of many launches in a row: a single one takes longer to begin than to
         run. It writes what it wrote before."""
-        self._gpu.sync()
+        self._place.sync()
         start = time.perf_counter()
         for _ in range(LAUNCHES):
             kernel(*arguments)
-        self._gpu.sync()
+        self._place.sync()
         return (time.perf_counter() - start) / LAUNCHES
 
     def _instrumented(self, instrument: Callable, inputs: Sequence[tvm.runtime.Tensor]) -> None:
@@ -221,6 +244,12 @@ def _to_numpy(value: Any, spec: TensorSpec) -> np.ndarray:
     if value.device.type != "cpu":
         raise InputError(f"input {spec.name} is on {value.device}; move it: {spec.name}.cpu()")
     return value.detach().numpy()
+
+
+def _to_device(arrays: Sequence[np.ndarray], place: tvm.runtime.Device) -> list[tvm.runtime.Tensor]:
+    if place.type != "cpu":
+        return [tvm.runtime.tensor(array, place) for array in arrays]
+    return [_to_tvm(array) for array in arrays]
 
 
 def _to_tvm(array: np.ndarray) -> tvm.runtime.Tensor:

@@ -3,13 +3,13 @@
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ..errors import FileError
+from ..errors import FileError, InputError
 
 FORMAT = "sparsetvm artifact"
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,35 @@ class LayerFacts:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One net of several: the function of the library that runs it alone."""
+
+    name: str
+    function: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    weights: tuple[str, ...]
+    steps: tuple[Step, ...]
+    source: str
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """What several nets have in common in a run of all."""
+
+    once: Mapping[str, tuple[str, ...]] = field(hash=False)
+    """Each layer that runs for several nets, and what the others call it."""
+    beside: tuple[tuple[str, ...], ...]
+    """Layers of one kernel call, side by side."""
+    read: int
+    """Bytes of activations that kernels read in a run of all."""
+    read_apart: int
+    """The same of the nets one after the other."""
+    ms: Mapping[str, float] = field(hash=False)
+    """Of a run of all in each way that was measured: apart, some layers side by side, all."""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """All that an engine needs to know besides the library and the weights."""
 
@@ -94,6 +123,31 @@ class Manifest:
     """The net, for people: 'torch VGG', 'model.onnx'."""
     device: str = "cpu"
     """What runs the kernels and holds the weights, by TVM's name."""
+    function: str = "main"
+    """Of the library; it does what stands here."""
+    entries: tuple[Entry, ...] = ()
+    """Where it is several nets: each alone."""
+    sharing: Sharing | None = None
+
+    def of(self, name: str) -> "Manifest":
+        """The manifest of one entry."""
+        entry = next((entry for entry in self.entries if entry.name == name), None)
+        if entry is None:
+            known = ", ".join(entry.name for entry in self.entries) or "none"
+            raise InputError(f"there is no net {name!r} in this engine; its nets are {known}")
+        steps = {step.name for step in entry.steps}
+        return replace(
+            self,
+            inputs=entry.inputs,
+            outputs=entry.outputs,
+            weights=entry.weights,
+            steps=entry.steps,
+            layers=tuple(layer for layer in self.layers if layer.name in steps),
+            source=entry.source,
+            function=entry.function,
+            entries=(),
+            sharing=None,
+        )
 
     def to_json(self) -> str:
         return json.dumps({"format": FORMAT, "version": VERSION} | asdict(self), indent=1)
@@ -116,17 +170,27 @@ class Manifest:
 
 AGAIN = "copy it again from where it was written, or compile the net again"
 
-_PARTS = {"inputs": TensorSpec, "outputs": TensorSpec, "steps": Step, "layers": LayerFacts}
+_PARTS = {
+    "inputs": TensorSpec,
+    "outputs": TensorSpec,
+    "steps": Step,
+    "layers": LayerFacts,
+    "entries": Entry,
+}
 
 
 def _read(key: str, value: Any) -> Any:
     """JSON knows lists and tables only; what is frozen holds tuples and records."""
     if key in _PARTS:
-        return tuple(_PARTS[key](**{k: _frozen(v) for k, v in part.items()}) for part in value)
+        parts = ({k: _read(k, v) for k, v in part.items()} for part in value)
+        return tuple(_PARTS[key](**part) for part in parts)
+    if key == "sharing" and value is not None:
+        once = {name: tuple(others) for name, others in value.pop("once").items()}
+        return Sharing(once, **{k: _read(k, v) for k, v in value.items()})
     return _frozen(value)
 
 
 def _frozen(value: Any) -> Any:
     if isinstance(value, str):
         return sys.intern(value)  # a thousand layers say the same few words
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -37,7 +37,7 @@ class RemoteEngine(Engine):
     def seconds(self, x: Any, repeats: int, warmup: int = 0) -> tuple[float, ...]:
         """Of each of `repeats` runs, after one and `warmup` more."""
         with device_errors(self._device.name):
-            self._set([self._device.send(array) for array in self._arrays(x)[0]])
+            self._set(self._send(self._arrays(x)[0]))
             for _ in range(warmup):
                 self._machine.invoke_stateful("main")
             time = self._machine.time_evaluator(
@@ -45,9 +45,13 @@ class RemoteEngine(Engine):
             )
             return tuple(time("main").results)
 
+    def _send(self, arrays: Sequence[np.ndarray]) -> list[tvm.runtime.Tensor]:
+        with device_errors(self._device.name):
+            return [self._device.send(array) for array in arrays]
+
     def _run(self, inputs: Sequence[tvm.runtime.Tensor]) -> list[np.ndarray]:
         with device_errors(self._device.name):
-            self._set([self._device.send(tensor.numpy()) for tensor in inputs])
+            self._set(inputs)
             self._machine.invoke_stateful("main")
             result = self._machine.get_outputs("main")
             outputs = [result] if isinstance(result, tvm.runtime.Tensor) else list(result)

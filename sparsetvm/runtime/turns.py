@@ -1,11 +1,13 @@
 """Engines profiled in turns, so that whatever disturbs the machine disturbs them alike."""
 
+import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 
 from .engine import Engine
+from .inputs import random_inputs
 from .profile import Profile
 
 K = TypeVar("K", bound=Hashable)
@@ -25,6 +27,24 @@ def profile_in_turns(
         for name, engine in engines.items():
             profiles[name].append(engine.profile(inputs, repeats=repeats))
     return profiles
+
+
+def milliseconds_in_turns(
+    engines: Mapping[K, Engine], rounds: int, seconds: float
+) -> dict[K, float]:
+    """Of a run of each engine on random inputs: the median of its rounds, each of `seconds` or one
+    run."""
+    ms: dict[K, list[float]] = {name: [] for name in engines}
+    for _ in range(rounds):
+        for name, engine in engines.items():
+            inputs = random_inputs(engine.manifest)
+            engine(inputs)
+            start, runs = time.perf_counter(), 0
+            while runs == 0 or time.perf_counter() - start < seconds:
+                engine(inputs)
+                runs += 1
+            ms[name].append(1e3 * (time.perf_counter() - start) / runs)
+    return {name: float(np.median(times)) for name, times in ms.items()}
 
 
 def lowest_steps(profiles: Sequence[Profile]) -> dict[str, float]:

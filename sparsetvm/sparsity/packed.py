@@ -1,5 +1,6 @@
 """The one packed form of every structure: groups of filters with the columns they share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -91,6 +92,27 @@ def unpack(packed: Packed) -> np.ndarray:
     g, n, k = np.nonzero(true)
     weight[packed.filters[g], packed.columns[g, n, k][:, None]] = packed.values[g, n, k]
     return weight.reshape(packed.shape)
+
+
+def side_by_side(packs: Sequence[Packed], channels: Sequence[int], of: int) -> Packed:
+    """Several layers as one: their filters follow each other, and each reads the channels from its
+    own `channels` on, `of` so many.
+
+    They agree in group, blocks and kernel; where one has fewer columns, it repeats its last one
+    with zero values.
+    """
+    longest = max(packed.columns_per_block for packed in packs)
+    kernel = packs[0].shape[2:]
+    values, columns, filters, count = [], [], [], 0
+    for packed, first in zip(packs, channels, strict=True):
+        short = longest - packed.columns_per_block
+        values.append(np.pad(packed.values, ((0, 0), (0, 0), (0, short), (0, 0))))
+        moved = packed.columns + np.int32(first * prod(kernel))
+        columns.append(np.pad(moved, ((0, 0), (0, 0), (0, short)), mode="edge"))
+        filters.append(packed.filters + np.int32(count))
+        count += packed.shape[0]
+    joint = (np.concatenate(parts) for parts in (values, columns, filters))
+    return Packed(*joint, shape=(count, of, *kernel))
 
 
 def _tightest(support: np.ndarray, group: int, span: int) -> tuple[np.ndarray, np.ndarray]:

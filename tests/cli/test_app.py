@@ -13,7 +13,10 @@ from sparsetvm import __version__
 from sparsetvm.cli.app import app
 
 VERBS = [command.name for command in app.registered_commands]
-TAKES_LONG = {"demo", "bench", "ablate", "accuracy", "step", "plan", "depth", "devices", "emulate"}
+TAKES_LONG = {
+    *("demo", "bench", "together", "ablate", "accuracy", "step", "plan", "depth"),
+    *("devices", "emulate"),
+}
 """Their examples run in the tests of what is behind them."""
 
 

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sparsetvm.sparsity import Packed, pack, unpack
+from sparsetvm.sparsity.packed import side_by_side
 
 
 def test_alike_filters_share_a_group_and_its_columns():
@@ -81,3 +82,14 @@ def test_arrays_that_do_not_belong_together_are_refused():
         Packed(packed.values, packed.columns[:1], packed.filters, packed.shape)
     with pytest.raises(AssertionError):
         Packed(packed.values, packed.columns, packed.filters.astype(np.int64), packed.shape)
+
+
+def test_layers_side_by_side_are_one_with_zeros_where_they_do_not_meet(rng):
+    weights = [rng.standard_normal((5, 3, 3, 3)), rng.standard_normal((7, 4, 3, 3))]
+    weights[1][:, 2] = 0
+    packs = [pack(weight, 2, None) for weight in weights]
+    joint = side_by_side(packs, channels=[0, 3], of=7)
+    expected = np.zeros((12, 7, 3, 3))
+    expected[:5, :3], expected[5:, 3:] = weights
+    assert_array_equal(unpack(joint), expected)
+    assert_array_equal(joint.values[: packs[0].groups, :, :27], packs[0].values)
