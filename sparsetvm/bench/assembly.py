@@ -104,8 +104,8 @@ def _assembly(function: tvm.tirx.PrimFunc, device) -> str:
 
 
 def _innermost(assembly: str) -> tuple[str, ...]:
-    """The shortest loop that adds up and stores no sums, from a label to a jump back to it; () where
-    none is."""
+    """The shortest loop that adds up and stores no sums, from a label to a jump back to it; ()
+    where none is."""
     lines, labels, loops = assembly.splitlines(), {}, []
     for number, line in enumerate(lines):
         if label := _LABEL.match(line):
