@@ -19,8 +19,8 @@ EXAMPLE = "sparsetvm demo"
 
 VERBS = (
     *("demo", "plan", "prune", "accuracy", "export", "inspect", "tune", "compile", "run", "report"),
-    *("bundle", "assembly", "bench", "together", "depth", "step", "ablate", "targets", "devices"),
-    "emulate",
+    *("together", "bench", "step", "depth", "ablate"),
+    *("targets", "devices", "emulate", "bundle", "assembly"),
 )
 """In the order of the help; each is a file of this folder."""
 

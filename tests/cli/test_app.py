@@ -83,7 +83,7 @@ def test_help_imports_nothing_heavy():
         (["inspect", "vgg16", "--plan", "pattern9x"], "no plan file pattern9x"),
         (
             ["compile", "vgg16", "-o", "a.stvm", "--target", "gpu"],
-            "unknown target 'gpu'; known: android-cpu, cpu, linux-arm64",
+            "unknown target 'gpu'; known: android-cpu, android-opencl, cpu, cuda, linux-arm64",
         ),
         (
             ["compile", "vgg16", "-o", "a.stvm", "--threads", "0"],

@@ -88,7 +88,11 @@ def test_a_target_is_hashable_and_equal_to_its_like():
 @pytest.mark.parametrize(
     ("name", "threads", "message"),
     [
-        ("gpu", None, "unknown target 'gpu'; known: android-cpu, cpu, linux-arm64"),
+        (
+            "gpu",
+            None,
+            "unknown target 'gpu'; known: android-cpu, android-opencl, cpu, cuda, linux-arm64",
+        ),
         ("cpu:hasswell", None, "LLVM knows no CPU 'hasswell'"),
         ("cpu:cortex-a76", None, "of this machine's architecture"),
         ("cpu", 0, "threads must be 1 or more; got 0"),
