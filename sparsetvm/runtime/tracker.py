@@ -42,6 +42,10 @@ class Devices:
     addresses: tuple[str, ...]
     free: int
 
+    @property
+    def busy(self) -> int:
+        return max(len(self.addresses) - self.free, 0)
+
 
 @dataclass(frozen=True)
 class Lent:

@@ -40,7 +40,7 @@ def test_a_device_that_is_taken_is_busy_and_given_back(device, tracker):
     wait_for(device, tracker)
     with Device(Remote(device, tracker), threads=1):
         (one,) = Tracker(tracker).devices()
-        assert (one.key, one.free, len(one.addresses)) == (device, 0, 1)
+        assert (one.key, one.free, one.busy) == (device, 0, 1)
         with pytest.raises(DeviceError, match=r"all 1 devices 'this-machine' were busy for 1 s"):
             Tracker(tracker).lend(device, wait=1)
     wait_for(device, tracker)
