@@ -2,12 +2,14 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from .._tvm import tvm
 from ..errors import DeviceError
 from .device import close
-from .tracker import Lent, Tracker, device_errors
+from .tracker import Devices, Lent, Tracker, device_errors
 
 FREE, BUSY, BROKEN = "free", "busy", "broken"
 
@@ -37,7 +39,7 @@ def roll_call(tracker: str | None = None, answer: float = ANSWER) -> tuple[Prese
     for devices in there.devices():
         for address in devices.addresses:
             found[address] = Presence(devices.key, address, BUSY)
-        for lent in [there.lend(devices.key) for _ in range(devices.free)]:
+        for lent in _lent(there, devices):
             silent = Presence(devices.key, lent.address, BROKEN, fault=f"silent for {answer:.0f} s")
             found[lent.address] = silent
             asking.append(threading.Thread(target=_ask, args=(lent, found, answer), daemon=True))
@@ -47,6 +49,13 @@ def roll_call(tracker: str | None = None, answer: float = ANSWER) -> tuple[Prese
     for thread in asking:
         thread.join(max(end - time.monotonic(), 0))
     return tuple(found.values())
+
+
+def _lent(there: Tracker, devices: Devices) -> Iterator[Lent]:
+    """Those that are free."""
+    with suppress(DeviceError):  # somebody else was faster
+        for _ in range(devices.free):
+            yield there.lend(devices.key)
 
 
 def _ask(lent: Lent, found: dict[str, Presence], answer: float) -> None:

@@ -8,7 +8,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from tvm.rpc import base
@@ -41,8 +41,6 @@ class Devices:
     key: str
     addresses: tuple[str, ...]
     free: int
-    waiting: int
-    """Requests for one that were not served yet."""
 
     @property
     def busy(self) -> int:
@@ -79,7 +77,8 @@ class Tracker:
 
     def devices(self) -> tuple[Devices, ...]:
         """By key; DeviceError where no tracker answers."""
-        summary = self._client().summary()
+        with self._client() as client:
+            summary = client.summary()
         servers = [(one["key"].partition(":")[2], one["addr"]) for one in summary["server_info"]]
         there = Counter(key for key, _ in servers)
         queues = summary["queue_info"]
@@ -88,7 +87,6 @@ class Tracker:
                 key=key,
                 addresses=tuple(":".join(map(str, at)) for name, at in servers if name == key),
                 free=queues.get(key, {}).get("free", 0),
-                waiting=queues.get(key, {}).get("pending", 0),
             )
             for key in sorted(there)
         )
@@ -114,17 +112,20 @@ class Tracker:
 
     def _request(self, key: str) -> Lent:
         """TVM's own request would wait for ever where another has just taken the device."""
-        client = self._client()
-        client._sock.settimeout(ANSWER)
-        with device_errors(key):
+        with self._client() as client:
             base.sendjson(client._sock, [base.TrackerCode.REQUEST, key, "", 1])
             _, (host, port, match) = base.recvjson(client._sock)
         return Lent(f"{host}:{port}", match)
 
-    def _client(self) -> "tvm.rpc.TrackerSession":
+    @contextmanager
+    def _client(self) -> "Iterator[tvm.rpc.TrackerSession]":
+        """A line to the tracker; DeviceError where it does not answer, at whatever point."""
         try:
+            # TVM's own connection would try for a minute
             socket.create_connection((self._host, self._port), ANSWER).close()
-            return tvm.rpc.connect_tracker(self._host, self._port)
+            with closing(tvm.rpc.connect_tracker(self._host, self._port)) as client:
+                client._sock.settimeout(ANSWER)
+                yield client
         except (OSError, RuntimeError) as err:
             raise DeviceError(
                 f"no tracker answers at {self.address}: {err}\n"

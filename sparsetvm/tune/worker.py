@@ -144,7 +144,11 @@ class Worker:
         theirs.close()
         self._pipe = Connection(ours.detach())
         self._pipe.send(self._job)
-        if not self._pipe.poll(START) or self._pipe.recv() != READY:
+        try:
+            is_there = self._pipe.poll(START) and self._pipe.recv() == READY
+        except EOFError:
+            is_there = False
+        if not is_there and not self._is_closed:
             raise RuntimeError("the process that measures candidates did not start")
 
 
