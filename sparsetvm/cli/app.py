@@ -19,7 +19,7 @@ EXAMPLE = "sparsetvm demo"
 
 VERBS = (
     *("demo", "plan", "prune", "accuracy", "export", "inspect", "tune", "compile", "run", "report"),
-    *("bundle", "bench", "depth", "step", "ablate", "targets", "devices"),
+    *("bundle", "coexec", "bench", "depth", "step", "ablate", "targets", "devices"),
 )
 """In the order of the help; each is a file of this folder."""
 
