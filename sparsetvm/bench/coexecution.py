@@ -21,7 +21,7 @@ from ..runtime.timeline import Span, StreamSummary, Tally
 from .environments import package_root
 from .machine import Machine, activity, machine
 
-BLOCK_SECONDS = 5.0
+BLOCK_SECONDS = 2.5
 """How long one side runs before it is the other's turn."""
 AHEAD = 0.1
 """Seconds from telling the processes to begin until they do."""

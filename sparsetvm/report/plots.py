@@ -252,10 +252,10 @@ def timeline(
             bars = [
                 (1e3 * (max(s.start, start) - start), 1e3 * (s.end - max(s.start, start)))
                 for s in spans
-                if s.stream == name and s.cpu == cpu
+                if s.stream == name and s.core == cpu
             ]
             axes.broken_barh(
-                bars, (row - 0.36, 0.72), facecolors=colour, label=name if not row else None
+                bars, (row - 0.36, 0.72), facecolors=colour, label=None if row else name
             )
     axes.set_yticks(range(len(cpus)), [f"core {cpu}" for cpu in cpus])
     axes.set(xlim=(0, 1e3 * (end - start)), ylim=(len(cpus) - 0.5, -0.5))

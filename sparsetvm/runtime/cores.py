@@ -36,14 +36,14 @@ class Claim:
         self.due = due
         self.seconds = seconds
         self.gives_way = gives_way
-        self.cpus: tuple[int, ...] = ()
-        self.wanted = 0
-        """How many cores it should have by now."""
+        self.cores: tuple[int, ...] = ()
         self.is_stopped = False
+        self.changed: threading.Condition | None = None
+        """Who waits for cores is told by it."""
         self.done = 0.0
         """The part of the run that lies behind, 0 .. 1."""
         self.since = 0.0
-        """When `cpus` last changed."""
+        """When `cores` last changed."""
         self.whole: tuple[int, float] | None = None
         """Cores and seconds of the run, once it is over and had the same cores throughout."""
 
@@ -61,14 +61,14 @@ class Claim:
 
     def rest_at(self, at: float) -> float:
         """The part of the run that lies ahead."""
-        if not self.cpus:
+        if not self.cores:
             return 1 - self.done
-        return max(0.0, 1 - self.done - (at - self.since) / self.seconds[len(self.cpus) - 1])
+        return max(0.0, 1 - self.done - (at - self.since) / self.seconds[len(self.cores) - 1])
 
 
 def divide(claims: Sequence[Claim], cores: int, at: float) -> dict[Claim, int]:
     """How many cores each claim should have at that time."""
-    shares = {claim: len(claim.cpus) for claim in claims if claim.cpus and not claim.gives_way}
+    shares = {claim: len(claim.cores) for claim in claims if claim.cores and not claim.gives_way}
     free = cores - sum(shares.values())
     others = sorted(
         (claim for claim in claims if claim not in shares), key=lambda claim: claim.urgency
@@ -84,76 +84,75 @@ def divide(claims: Sequence[Claim], cores: int, at: float) -> dict[Claim, int]:
 
 
 class Cores:
-    """The cores of a machine, handed from claim to claim.
+    """The cores of a machine, dealt out anew whenever a claim comes or goes.
 
-    `note(name, number, cpu, start, end)` is told of each stretch of time that a claim had a core.
+    A claim that gives way may lose cores at any time. Until its step is over and it sees, it shares
+    them with who has them now, whom the system prefers (`run_in_background`): nobody waits for the
+    end of another's step.
+
+    `note(name, number, core, start, end)` is told of each stretch of time that a claim had a core.
     """
 
-    def __init__(self, cpus: Sequence[int], note: Callable[[str, int, int, float, float], None]):
-        self._all = len(cpus)
-        self._free = list(cpus)
+    def __init__(self, cores: Sequence[int], note: Callable[[str, int, int, float, float], None]):
+        self._all = tuple(cores)
         self._note = note
         self._claims: list[Claim] = []
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
 
     def take(self, claim: Claim) -> None:
-        """Wait until the claim has cores: `claim.cpus`."""
-        with self._changed:
+        """Wait until the claim has cores: `claim.cores`."""
+        with self._lock:
+            claim.changed = threading.Condition(self._lock)
             self._claims.append(claim)
-            self._divide()
+            self._deal()
             self._wait(claim)
 
     def give_way(self, claim: Claim) -> None:
-        """Between two steps: hand over what others need more, take what is free."""
-        if claim.is_stopped:
-            raise Stopped(claim.name)
-        if claim.wanted == len(claim.cpus):
-            return
-        with self._changed:
-            self._resize(claim, claim.wanted)
-            self._divide()
-            self._wait(claim)
+        """Between two steps: wait while others are more urgent."""
+        if claim.is_stopped or not claim.cores:
+            with self._lock:
+                self._wait(claim)
 
     def leave(self, claim: Claim) -> None:
         """The run is over."""
-        with self._changed:
-            if claim.cpus and not claim.done:
-                claim.whole = len(claim.cpus), now() - claim.since
-            self._resize(claim, 0)
+        with self._lock:
+            if claim.cores and not claim.done:
+                claim.whole = len(claim.cores), now() - claim.since
             self._claims.remove(claim)
-            self._divide()
+            self._hand(claim, ())
+            self._deal()
 
     def stop(self, claim: Claim) -> None:
         """End the claim's run where it stands: between two steps, if it gives way, or waiting."""
-        with self._changed:
+        with self._lock:
             claim.is_stopped = True
-            self._changed.notify_all()
+            if claim.changed is not None:
+                claim.changed.notify()
 
     def _wait(self, claim: Claim) -> None:
-        while not claim.cpus:
-            if claim.is_stopped:
-                raise Stopped(claim.name)
-            self._changed.wait()
+        while not claim.cores and not claim.is_stopped:
+            claim.changed.wait()
+        if claim.is_stopped:
+            raise Stopped(claim.name)
 
-    def _divide(self) -> None:
-        """Say what each should have; whoever has nothing gets what is free of it at once."""
-        shares = divide(self._claims, self._all, now())
-        for claim, width in shares.items():
-            claim.wanted = width
-        for claim in sorted(self._claims, key=lambda claim: claim.urgency):
-            if claim.wanted and not claim.cpus and self._free:
-                self._resize(claim, min(claim.wanted, len(self._free)))
-        self._changed.notify_all()
+    def _deal(self) -> None:
+        """Everybody's share; who keeps a core keeps the same one."""
+        shares = divide(self._claims, len(self._all), now())
+        kept = {claim: claim.cores[: shares[claim]] for claim in self._claims}
+        held = {core for cores in kept.values() for core in cores}
+        free = [core for core in self._all if core not in held]
+        for claim, cores in kept.items():
+            more = shares[claim] - len(cores)
+            self._hand(claim, cores + tuple(free[:more]))
+            free = free[more:]
 
-    def _resize(self, claim: Claim, width: int) -> None:
-        """Give the claim so many cores, or as many as are free; it keeps those that it has."""
+    def _hand(self, claim: Claim, cores: tuple[int, ...]) -> None:
+        if cores == claim.cores:
+            return
         at = now()
         claim.done = 1.0 - claim.rest_at(at)
-        for cpu in claim.cpus:
-            self._note(claim.name, claim.number, cpu, claim.since, at)
-        cpus = list(claim.cpus)
-        while len(cpus) > width:
-            self._free.append(cpus.pop())
-        while len(cpus) < width and self._free:
-            cpus.append(self._free.pop())
-        claim.cpus, claim.since = tuple(cpus), at
+        for core in claim.cores:
+            self._note(claim.name, claim.number, core, claim.since, at)
+        had, claim.cores, claim.since = claim.cores, cores, at
+        if cores and not had:
+            claim.changed.notify()

@@ -24,7 +24,7 @@ class NetTimes:
 
 
 def measure(engines: Mapping[str, Engine], cpus: Sequence[int]) -> dict[str, NetTimes]:
-    """Every net's times on these CPUs, of random inputs."""
+    """Every net's times on 1, 2, … of these CPUs, of random inputs."""
     inputs = {name: random_inputs(engine.manifest) for name, engine in engines.items()}
     times: dict[str, NetTimes] = {}
     for name, engine in engines.items():
@@ -51,7 +51,7 @@ def _median(
     """Seconds of a run on `cpus`, the `others` taking turns on those that are left."""
     stop, seconds = threading.Event(), []
     # each net belongs to one thread: the others are dealt out to the cores that are left
-    hands = [(others[i :: len(left)], cpu) for i, cpu in enumerate(left) if others[i :: len(left)]]
+    hands = [(others[i :: len(left)], cpu) for i, cpu in enumerate(left[: len(others)])]
     threads = [threading.Thread(target=_loop, args=(nets, cpu, stop)) for nets, cpu in hands]
     threads.append(threading.Thread(target=_time, args=(engine, x, cpus, seconds, stop)))
     for thread in threads:

@@ -34,11 +34,9 @@ class Stream:
     room: int = 16
 
     def __post_init__(self) -> None:
-        if not self.rate > 0 or not self.seconds > 0:
-            raise InputError(
-                f"stream {self.name}: rate and deadline are above 0; got {self.rate:g} per second"
-                f" and {self.seconds:g} s"
-            )
+        for what, value in (("rate", self.rate), ("deadline", self.deadline)):
+            if value is not None and not value > 0:
+                raise InputError(f"stream {self.name}: its {what} is above 0; got {value:g}")
         if self.when_busy not in WHEN_BUSY:
             known = "; ".join(f"{name} ({what})" for name, what in WHEN_BUSY.items())
             raise InputError(f"stream {self.name}: when_busy is {self.when_busy!r}; known: {known}")

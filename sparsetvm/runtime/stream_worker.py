@@ -9,6 +9,7 @@ from typing import Any
 from .cores import Claim, Cores, Stopped
 from .engine import Engine
 from .stream import LATEST, Request, Stream, now
+from .threads import run_in_background
 from .timeline import Tally
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ class StreamWorker:
         self._numbers = 0
         self._is_stopped = False
         self._thread = threading.Thread(target=self._serve, name=stream.name, daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
     def ask(self, x: Any, asked: float) -> Request:
@@ -76,6 +79,8 @@ class StreamWorker:
         return dropped
 
     def _serve(self) -> None:
+        if self.gives_way:
+            run_in_background()
         while (request := self._next()) is not None:
             if request.answer.set_running_or_notify_cancel():
                 self._answer(request)
@@ -124,11 +129,11 @@ def run(engine: Engine, x: Any, claim: Claim, cores: Cores) -> Any:
 
     def before_step() -> None:
         cores.give_way(claim)
-        engine.cpus = claim.cpus
+        engine.cpus = claim.cores or engine.cpus  # none: it has lost them since; the next step sees
 
     try:
         cores.take(claim)
-        engine.cpus = claim.cpus
+        engine.cpus = claim.cores
         engine.watch(before_step if claim.gives_way else None)
         return engine(x)
     except RuntimeError as err:

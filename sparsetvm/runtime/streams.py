@@ -16,6 +16,7 @@ between two steps of its net. What a run takes on so many cores, beside the othe
 at the start and followed from then on.
 """
 
+import gc
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future
@@ -71,6 +72,10 @@ class Streams:
                 stream, self._engines[name], self._cores, self.times[name].beside
             )
         self._settle()
+        gc.collect()
+        gc.freeze()  # what is there by now stays; collections that visit it all would stop all nets
+        for worker in self._workers.values():
+            worker.start()
 
     def stop(self) -> None:
         """End all runs where they stand; what waits is dropped."""
@@ -117,14 +122,11 @@ class Streams:
         return self._workers[name]
 
     def _settle(self) -> None:
-        """A net gives way if some other stream could not well wait for the end of its run."""
-        for name, worker in self._workers.items():
-            slack = [
-                other.stream.seconds - other.seconds[0]
-                for key, other in self._workers.items()
-                if key != name
-            ]
-            worker.gives_way = worker.seconds[0] > min(slack, default=inf) / 2
+        """A net gives way if its run is longer than the time that another stream has."""
+        for worker in self._workers.values():
+            others = [other for other in self._workers.values() if other is not worker]
+            shortest = min((other.stream.seconds for other in others), default=inf)
+            worker.gives_way = worker.seconds[0] > shortest
 
 
 def _engine(net: Engine | Artifact | str | Path) -> Engine:

@@ -43,3 +43,9 @@ def sleep_when_idle() -> None:
     They would spin for some milliseconds, on cores that other nets could use.
     """
     os.environ.setdefault("TVM_THREAD_POOL_SPIN_COUNT", "0")
+
+
+def run_in_background() -> None:
+    """Whoever else wants the caller's core has it at once; on Linux."""
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

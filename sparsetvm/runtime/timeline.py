@@ -17,7 +17,7 @@ class Span:
 
     stream: str
     request: int
-    cpu: int
+    core: int
     start: float
     end: float
 
@@ -88,15 +88,16 @@ class Timeline:
     def __init__(self) -> None:
         self._names: list[str] = []
         self._rows = np.zeros(
-            SPANS, [("name", "i4"), ("number", "i8"), ("cpu", "i4"), ("start", "f8"), ("end", "f8")]
+            SPANS,
+            [("name", "i4"), ("number", "i8"), ("core", "i4"), ("start", "f8"), ("end", "f8")],
         )
         self._written = 0
 
-    def note(self, name: str, number: int, cpu: int, start: float, end: float) -> None:
+    def note(self, name: str, number: int, core: int, start: float, end: float) -> None:
         """One span; for one caller at a time."""
         if name not in self._names:
             self._names.append(name)
-        self._rows[self._written % SPANS] = self._names.index(name), number, cpu, start, end
+        self._rows[self._written % SPANS] = self._names.index(name), number, core, start, end
         self._written += 1
 
     def spans(self) -> list[Span]:
