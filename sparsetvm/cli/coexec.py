@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from . import options
-from .output import STDERR, show_result, show_settings
+from .output import STDERR, progress, show_result, show_settings
 
 if TYPE_CHECKING:
     from ..runtime.stream import Stream
@@ -57,6 +57,14 @@ def command(
             show_default=False,
         ),
     ] = None,
+    soak: Annotated[
+        float | None,
+        typer.Option(
+            help="Instead: reload the last net every so many seconds, beside two more streams of "
+            "the first, one fed NaN and wrong shapes and one ended half way; check all answers.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="A page to write.", show_default=False),
@@ -71,7 +79,7 @@ def command(
     """
     show_settings(
         "coexec", rate=rate, deadline=deadline, priority=priority, when_busy=when_busy,
-        seconds=seconds, cores=cores, against=against, output=output,
+        seconds=seconds, cores=cores, against=against, soak=soak, output=output,
     )  # fmt: skip
     if against not in (None, PROCESSES):
         raise typer.BadParameter(f"--against {against}: it can be {PROCESSES}")
@@ -88,6 +96,9 @@ def command(
         _each("--priority", priority or "0", int, count),
         _each("--when-busy", when_busy, str, count),
     )
+    if soak is not None:
+        _soak(streams, seconds, soak, json)
+        return
     with _live() as started:
         result = coexecute_streams(streams, seconds, against == PROCESSES, cores, started)
     text = str(result)
@@ -97,6 +108,17 @@ def command(
         write_coexecution_report(result, output, overwrite)
         text += f"\nreport: {output}"
     show_result(result.to_json() | {"report": output and str(output)}, text, json)
+
+
+def _soak(streams: "list[Stream]", seconds: float, reload_seconds: float, json: bool) -> None:
+    from ..bench.soak import soak
+    from ..errors import SparseTVMError
+
+    with progress("soak") as say:
+        result = soak(streams, seconds, reload_seconds, say)
+    show_result(result.to_json(), str(result), json)
+    if not result.is_good:
+        raise SparseTVMError("the soak found what it should not; see above")
 
 
 def _each(option: str, words: str | None, read: Callable[[str], T], count: int) -> list[T | None]:
