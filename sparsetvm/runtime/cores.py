@@ -94,7 +94,7 @@ class Cores:
     """
 
     def __init__(self, cores: Sequence[int], note: Callable[[str, int, int, float, float], None]):
-        self._all = tuple(cores)
+        self.all = tuple(cores)
         self._note = note
         self._claims: list[Claim] = []
         self._lock = threading.Lock()
@@ -137,10 +137,10 @@ class Cores:
 
     def _deal(self) -> None:
         """Everybody's share; who keeps a core keeps the same one."""
-        shares = divide(self._claims, len(self._all), now())
+        shares = divide(self._claims, len(self.all), now())
         kept = {claim: claim.cores[: shares[claim]] for claim in self._claims}
         held = {core for cores in kept.values() for core in cores}
-        free = [core for core in self._all if core not in held]
+        free = [core for core in self.all if core not in held]
         for claim, cores in kept.items():
             more = shares[claim] - len(cores)
             self._hand(claim, cores + tuple(free[:more]))

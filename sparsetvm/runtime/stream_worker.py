@@ -9,7 +9,7 @@ from typing import Any
 from .cores import Claim, Cores, Stopped
 from .engine import Engine
 from .stream import LATEST, Request, Stream, now
-from .threads import run_in_background
+from .threads import run_in_background, use_threads
 from .timeline import Tally
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,13 @@ class StreamWorker:
 def run(engine: Engine, x: Any, claim: Claim, cores: Cores) -> Any:
     """One run on the cores that the claim is given, step by step if it gives way."""
 
+    def unbind() -> None:
+        # who waits may be woken on any core; its last one may be another's by then
+        use_threads(engine.manifest.threads, cores.all)
+
     def before_step() -> None:
+        if not claim.cores:
+            unbind()
         cores.give_way(claim)
         engine.cpus = claim.cores or engine.cpus  # none: it has lost them since; the next step sees
 
@@ -141,4 +147,5 @@ def run(engine: Engine, x: Any, claim: Claim, cores: Cores) -> Any:
             raise Stopped(claim.name) from err
         raise
     finally:
+        unbind()
         cores.leave(claim)
