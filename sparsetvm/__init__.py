@@ -28,6 +28,8 @@ _HOME = {
     "Plan": "sparsity.plan",
     "Pruner": "prune.pruner",
     "SparseTVMError": "errors",
+    "Stream": "runtime.stream",
+    "Streams": "runtime.streams",
     "accelerate": "train",
     "bundle": "compiler",
     "coexecute": "compiler",

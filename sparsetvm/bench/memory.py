@@ -55,28 +55,28 @@ def memory_of(artifact: Artifact, path: Path) -> Memory | None:
 
 def _measure(path: str) -> Memory:
     for _ in range(2):  # the first brings in all that any engine needs
-        before = _status("VmRSS")
+        before = status("VmRSS")
         engine = load(path)
         inputs = random_inputs(engine.manifest)
-        _give_back()
+        give_back()
         RESET.write_text("5")  # the peak begins anew
         for _ in range(3):
             engine(inputs)
-        peak = _status("VmHWM") - before
+        peak = status("VmHWM") - before
         arena = engine.arena_bytes(inputs)
         del engine, inputs
-        _give_back()
+        give_back()
     return Memory(peak, Artifact.load(path).weight_bytes, arena)
 
 
-def _give_back() -> None:
+def give_back() -> None:
     """Freed memory goes back to the system, where it would hide what the next run takes."""
     gc.collect()
     tvm.get_global_func("vm.builtin.memory_manager.clear")()  # arenas of engines that are gone
     ctypes.CDLL(None).malloc_trim(0)
 
 
-def _status(key: str) -> int:
+def status(key: str) -> int:
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{key}:"))
     return int(line.split()[1]) * 1024
 

@@ -19,7 +19,7 @@ EXAMPLE = "sparsetvm demo"
 
 VERBS = (
     *("demo", "plan", "prune", "accuracy", "export", "inspect", "tune", "compile", "run", "report"),
-    *("together", "bench", "step", "depth", "ablate"),
+    *("together", "coexec", "bench", "step", "depth", "ablate"),
     *("targets", "devices", "emulate", "bundle", "assembly"),
 )
 """In the order of the help; each is a file of this folder."""

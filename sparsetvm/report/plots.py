@@ -4,6 +4,7 @@ import base64
 import io
 import re
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib import rc_context
@@ -13,8 +14,12 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter, StrMethodFormatter
 from PIL import Image
 
+from ..runtime.timeline import Span
+
 INK, QUIET, DENSE, SPARSE = "#1d2733", "#7a8794", "#c3ccd5", "#0f766e"
 """Text, lesser text, and the two colours of every comparison."""
+STREAMS = (SPARSE, "#e0a030", "#3b6fb6", "#b5487a", "#7a8794", "#8a6d3b")
+"""Colours of nets side by side."""
 WIDTH, LETTER = 7.6, 0.085
 """Inches: of a wide drawing, and of a letter in it."""
 
@@ -232,6 +237,33 @@ def tuning_curves(names: Sequence[str], times: Sequence[np.ndarray]) -> str:
     axes.set_ylabel("best so far, of the default's time")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return _svg(figure, "the best time so far of each kernel, trial by trial")
+
+
+@rc_context(_STYLE)
+def timeline(
+    spans: Sequence[Span], names: Sequence[str], cpus: Sequence[int], start: float, end: float
+) -> str:
+    """Who had which core from `start` to `end`, seconds: a colour for each stream."""
+    height = 0.42 * len(cpus) + 1.0
+    figure = _figure(WIDTH, height)
+    axes = figure.add_axes((0.09, 0.5 / height, 0.89, 1 - 0.95 / height))
+    for name, colour in zip(names, cycle(STREAMS)):
+        for row, cpu in enumerate(cpus):
+            bars = [
+                (1e3 * (max(s.start, start) - start), 1e3 * (s.end - max(s.start, start)))
+                for s in spans
+                if s.stream == name and s.core == cpu
+            ]
+            axes.broken_barh(
+                bars, (row - 0.36, 0.72), facecolors=colour, label=None if row else name
+            )
+    axes.set_yticks(range(len(cpus)), [f"core {cpu}" for cpu in cpus])
+    axes.set(xlim=(0, 1e3 * (end - start)), ylim=(len(cpus) - 0.5, -0.5))
+    axes.set_xlabel("ms")
+    axes.tick_params(axis="y", length=0)
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1)}
+    axes.legend(frameon=False, ncols=len(names), handlelength=1, **place)
+    return _svg(figure, "which net had which core when")
 
 
 def _apart(values: Sequence[float], between: float, low: float, high: float) -> np.ndarray:

@@ -20,6 +20,9 @@ from .threads import use_threads
 LAUNCHES = 20
 """Of a GPU's kernel, to time it."""
 
+BUILTIN = "vm.builtin."
+"""What TVM's machine calls for allocation and the like."""
+
 
 def load(artifact: str | Path | Artifact) -> "Engine":
     """An engine for an artifact, or for the file that holds one; a CoEngine where it holds several
@@ -70,6 +73,9 @@ class Engine:
         self._machine = relax.VirtualMachine(loaded.library, self._place)
         self._function = self._machine[manifest.function]
         self._own: dict[str, np.ndarray] = {}
+        self._watch: Callable | None = None
+        self.cpus: Sequence[int] | None = None
+        """Where the next kernels run; None: wherever the system lets the caller."""
 
     def __call__(self, x: Any) -> Any:
         """One run. Contiguous inputs that lie at 64 bytes, as torch's do, are not copied."""
@@ -104,6 +110,23 @@ class Engine:
             ),
         )
 
+    def watch(self, before_step: Callable[[], None] | None) -> None:
+        """Have `before_step` called before each step of every run, or no longer.
+
+        It may wait, and it may change `cpus`; what it raises ends the run with a RuntimeError. A
+        net pays for it with 1 us for each call of the machine: EfficientNet-Lite0 0.3 ms of 2.7,
+        HED under 1 ms of 50 (2-core EPYC).
+        """
+
+        def watch(_function, name, is_before, _result, *_arguments):
+            if is_before and not name.startswith(BUILTIN):
+                before_step()
+                use_threads(self.manifest.threads, self.cpus)
+            return relax.VMInstrumentReturnKind.NO_OP
+
+        self._watch = watch if before_step else None
+        self._machine.set_instrument(self._watch)
+
     def arena_bytes(self, x: Any) -> int:
         """The memory that a run of `x` plans for activations, reused along the net."""
         inputs = self._send(self._arrays(x)[0])
@@ -126,7 +149,7 @@ class Engine:
         return _to_device(arrays, self._place)
 
     def _run(self, inputs: Sequence[tvm.runtime.Tensor]) -> list[np.ndarray]:
-        use_threads(self.manifest.threads)
+        use_threads(self.manifest.threads, self.cpus)
         result = self._function(*inputs, *self._weights)
         outputs = [result] if isinstance(result, tvm.runtime.Tensor) else list(result)
         kept = {tensor.data_ptr() for tensor in (*inputs, *self._weights)}
@@ -144,7 +167,7 @@ class Engine:
 
         def clock(function, name, is_before, _result, *arguments):
             nonlocal start
-            if name.startswith("vm.builtin."):  # allocation and the like, by TVM's naming
+            if name.startswith(BUILTIN):
                 return relax.VMInstrumentReturnKind.NO_OP
             if is_before:
                 kernels.append(name)
@@ -175,7 +198,7 @@ class Engine:
         try:
             self._run(inputs)
         finally:
-            self._machine.set_instrument(None)
+            self._machine.set_instrument(self._watch)
 
     def _arrays(self, x: Any) -> tuple[list[np.ndarray], bool]:
         """The inputs in order, as arrays that TVM can take; and whether they came from torch."""

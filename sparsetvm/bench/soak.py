@@ -1,0 +1,164 @@
+"""Streams that run for long while nets are reloaded, fed garbage and ended; all answers checked."""
+
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..runtime.engine import load
+from ..runtime.inputs import random_inputs
+from ..runtime.pace import pace
+from ..runtime.stream import Stream
+from ..runtime.streams import Streams
+from .memory import give_back, status
+
+GARBAGE, ENDED = "garbage", "ended"
+"""Streams beside the given ones: one is fed NaN and wrong shapes, one is ended half way."""
+SETTLE = 0.2
+"""The part of the time after which memory counts: until then pools and caches fill."""
+
+
+@dataclass(frozen=True)
+class Soak:
+    """What became of the streams."""
+
+    seconds: float
+    answers: dict[str, int]
+    """Of each stream, compared bit by bit with what its net answers alone."""
+    wrong: int
+    refused: int
+    """Of the stream that is fed garbage: requests of a wrong shape, each refused."""
+    accepted: int
+    """Of these, those that were not."""
+    reloads: int
+    megabytes: tuple[float, ...]
+    """That the process held before each reload, once it had settled."""
+
+    @property
+    def growth(self) -> float:
+        """The largest departure from the median, a part of it; 0: too short to tell."""
+        if not self.megabytes:
+            return 0.0
+        middle = float(np.median(self.megabytes))
+        return float(np.abs(np.array(self.megabytes) / middle - 1).max())
+
+    @property
+    def is_good(self) -> bool:
+        return not self.wrong and not self.accepted and self.refused > 0 and self.growth <= 0.02
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"growth": self.growth, "is_good": self.is_good}
+
+    def __str__(self) -> str:
+        answers = ", ".join(f"{name} {count}" for name, count in self.answers.items())
+        held = (
+            f"{min(self.megabytes):.1f} to {max(self.megabytes):.1f} MB" if self.megabytes else ""
+        )
+        return (
+            f"{self.seconds:g} s, {self.reloads} reloads; answers: {answers}; {self.wrong} wrong\n"
+            f"{self.refused} inputs of a wrong shape refused, {self.accepted} not; {GARBAGE} was "
+            f"fed NaN too, {ENDED} was ended half way\n"
+            f"memory {held}, {self.growth:.1%} from its median: {'good' if self.is_good else 'BAD'}"
+        )
+
+
+def soak(
+    streams: Sequence[Stream],
+    seconds: float,
+    reload_seconds: float = 60,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Soak:
+    """Run the streams of these artifacts, of which the last is reloaded again and again.
+
+    Beside them run a copy of the first that is fed garbage, and one that is ended half way.
+    """
+    first, last = streams[0], streams[-1]
+    copies = [Stream(name, first.net, first.rate) for name in (GARBAGE, ENDED)]
+    expected = {stream.name: _expected(stream.net) for stream in streams}
+    turns = {name: itertools.cycle(range(len(pairs))) for name, pairs in expected.items()}
+    counts: Counter[str] = Counter()
+    lock = threading.Lock()
+    good, wrong_inputs = expected[first.name][0][0], _garbage(expected[first.name][0][0])
+
+    def check(name: str, x: Any, answer: Future) -> None:
+        with lock:
+            if answer.cancelled():
+                counts["dropped"] += 1
+            elif name == GARBAGE:
+                refused = isinstance(answer.exception(), InputError)
+                counts["refused" if refused else "accepted"] += _is_wrong_shape(x, good)
+            elif name in expected:
+                right = next(y for given, y in expected[name] if given is x)
+                counts[name] += 1
+                counts["wrong"] += answer.exception() is not None or not _equal(
+                    answer.result(), right
+                )
+
+    def given(name: str, x: Any, answer: Future) -> None:
+        answer.add_done_callback(lambda answer: check(name, x, answer))
+
+    sources = {name: lambda name=name: expected[name][next(turns[name])][0] for name in expected}
+    sources |= {GARBAGE: lambda: next(wrong_inputs), ENDED: lambda: good}
+    megabytes: list[float] = []
+    with Streams([*streams, *copies]) as running:
+        feed = threading.Thread(target=pace, args=(running, sources, seconds, given))
+        feed.start()
+        reloads = 0
+        while feed.is_alive():
+            feed.join(reload_seconds)
+            if not feed.is_alive():
+                break
+            reloads += 1
+            passed = reloads * reload_seconds
+            if passed >= SETTLE * seconds:
+                give_back()
+                megabytes.append(status("VmRSS") / 1e6)
+            if passed >= seconds / 2 and ENDED in running:
+                running.remove(ENDED)
+            running.reload(last.name, last.net)
+            progress(f"{passed:.0f} of {seconds:.0f} s, {sum(counts.values())} answers")
+    answers = {name: counts[name] for name in expected}
+    return Soak(
+        seconds,
+        answers,
+        counts["wrong"],
+        counts["refused"],
+        counts["accepted"],
+        reloads,
+        tuple(megabytes),
+    )
+
+
+def _expected(net: str | Path) -> list[tuple[Any, Any]]:
+    """Two inputs, and what the net alone answers."""
+    engine = load(net)
+    x = random_inputs(engine.manifest)
+    other = {name: array[..., ::-1].copy() for name, array in x.items()}
+    return [(each, engine(each)) for each in (x, other)]
+
+
+def _garbage(good: dict[str, np.ndarray]) -> itertools.cycle:
+    """NaN, a wrong shape, and a good input, in turns."""
+    nan = {
+        name: np.full_like(array, np.nan) if array.dtype.kind == "f" else array
+        for name, array in good.items()
+    }
+    short = {name: array[..., :-1] for name, array in good.items()}
+    return itertools.cycle([nan, short, good])
+
+
+def _is_wrong_shape(x: dict[str, np.ndarray], good: dict[str, np.ndarray]) -> bool:
+    return any(x[name].shape != good[name].shape for name in good)
+
+
+def _equal(found: Any, expected: Any) -> bool:
+    if isinstance(expected, tuple):
+        return all(map(np.array_equal, found, expected))
+    return np.array_equal(found, expected)

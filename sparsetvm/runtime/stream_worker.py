@@ -1,0 +1,151 @@
+"""The thread of one stream: it takes requests one by one and runs them on the cores it is given."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from .cores import Claim, Cores, Stopped
+from .engine import Engine
+from .stream import LATEST, Request, Stream, now
+from .threads import run_in_background, use_threads
+from .timeline import Tally
+
+log = logging.getLogger(__name__)
+
+LEARN = 0.1
+"""How much of what a run took goes into what the next is expected to take."""
+
+
+class StreamWorker:
+    """One stream's net, what waits for it, and the thread that runs it."""
+
+    def __init__(self, stream: Stream, engine: Engine, cores: Cores, seconds: Sequence[float]):
+        self.stream = stream
+        self.engine = engine
+        """The net of the next request; another may be put in its place at any time."""
+        self.tally = Tally()
+        self.seconds = list(seconds)
+        """What a run takes on 1, 2, … cores; it follows what runs take."""
+        self.gives_way = False
+        """Whether its runs are interrupted between steps where others are more urgent."""
+        self._cores = cores
+        self._waiting: deque[Request] = deque()
+        self._changed = threading.Condition()
+        self._claim: Claim | None = None
+        self._numbers = 0
+        self._is_stopped = False
+        self._thread = threading.Thread(target=self._serve, name=stream.name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def ask(self, x: Any, asked: float) -> Request:
+        """A request that waits, or is dropped at once; its deadline counts from `asked`."""
+        self.tally.count("asked")
+        with self._changed:
+            request = Request(self._numbers, x, asked, asked + self.stream.seconds)
+            self._numbers += 1
+            dropped = self._make_room(request)
+            self._changed.notify()
+        for each in dropped:
+            self.tally.count("dropped")
+            each.answer.cancel()
+        return request
+
+    def stop(self) -> None:
+        """End the run where it stands and drop what waits."""
+        with self._changed:
+            self._is_stopped = True
+            if self._claim is not None:
+                self._cores.stop(self._claim)
+            self._changed.notify()
+        self._thread.join()
+
+    def _make_room(self, request: Request) -> list[Request]:
+        """Let it wait if it may; those that are dropped for it, or itself."""
+        running = self._claim is not None
+        if self._is_stopped:
+            return [request]
+        if len(self._waiting) + running <= self.stream.waiting:
+            self._waiting.append(request)
+            return []
+        if self.stream.when_busy != LATEST:
+            return [request]
+        dropped = list(self._waiting)
+        self._waiting.clear()
+        self._waiting.append(request)
+        return dropped
+
+    def _serve(self) -> None:
+        if self.gives_way:
+            run_in_background()
+        while (request := self._next()) is not None:
+            if request.answer.set_running_or_notify_cancel():
+                self._answer(request)
+            with self._changed:
+                self._claim = None
+        for request in self._waiting:
+            self.tally.count("dropped")
+            request.answer.cancel()
+
+    def _next(self) -> Request | None:
+        """The next request, with its claim; None: the stream has ended."""
+        with self._changed:
+            while not (self._waiting or self._is_stopped):
+                self._changed.wait()
+            if self._is_stopped:
+                return None
+            request = self._waiting.popleft()
+            self._claim = Claim(
+                self.stream.name,
+                request.number,
+                request.due,
+                self.seconds,
+                self.stream.priority,
+                self.gives_way,
+            )
+            return request
+
+    def _answer(self, request: Request) -> None:
+        """Whatever goes wrong is this request's answer, and nobody else's."""
+        try:
+            answer = run(self.engine, request.x, self._claim, self._cores)
+        except Exception as err:
+            self.tally.count("failed")
+            request.answer.set_exception(err)
+            return
+        if (whole := self._claim.whole) is not None:
+            width, seconds = whole
+            self.seconds[width - 1] += LEARN * (seconds - self.seconds[width - 1])
+        answered = now()
+        self.tally.answer(answered - request.asked, answered > request.due)
+        request.answer.set_result(answer)
+
+
+def run(engine: Engine, x: Any, claim: Claim, cores: Cores) -> Any:
+    """One run on the cores that the claim is given, step by step if it gives way."""
+
+    def unbind() -> None:
+        # who waits may be woken on any core; its last one may be another's by then
+        use_threads(engine.manifest.threads, cores.all)
+
+    def before_step() -> None:
+        if not claim.cores:
+            unbind()
+        cores.give_way(claim)
+        engine.cpus = claim.cores or engine.cpus  # none: it has lost them since; the next step sees
+
+    try:
+        cores.take(claim)
+        engine.cpus = claim.cores
+        engine.watch(before_step if claim.gives_way else None)
+        return engine(x)
+    except RuntimeError as err:
+        if claim.is_stopped:  # TVM hands on what `before_step` raised under its own name
+            raise Stopped(claim.name) from err
+        raise
+    finally:
+        unbind()
+        cores.leave(claim)
