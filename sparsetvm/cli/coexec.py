@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..runtime.stream import Stream
     from ..runtime.streams import Streams
 
-EXAMPLE = "sparsetvm coexec a.stvm b.stvm --rate 30,10 --seconds 20 -o report.html"
+EXAMPLE = "sparsetvm coexec a.stvm b.stvm --rate 30,10 --seconds 20"
 PROCESSES = "processes"
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from sparsetvm.cli.app import app
 VERBS = [command.name for command in app.registered_commands]
 TAKES_LONG = {
     *("demo", "bench", "together", "ablate", "accuracy", "step", "plan", "depth"),
-    *("devices", "emulate"),
+    *("coexec", "devices", "emulate"),
 }
 """Their examples run in the tests of what is behind them."""
 
