@@ -1,4 +1,4 @@
-"""Engines for a net whose inputs change their shape: one for each, compiled when it is first met."""
+"""A net whose inputs change their shape: an engine for each, compiled when it is first met."""
 
 import logging
 from copy import deepcopy
@@ -66,7 +66,8 @@ class Engines:
         own = tuple((spec.shape, spec.dtype) for spec in artifact.manifest.inputs)
         if own != shapes:
             raise InputError(
-                f"{artifact.manifest.source} takes {_in_words(own)} alone; got {_in_words(shapes)}\n"
+                f"{artifact.manifest.source} takes {_in_words(own)} alone;"
+                f" got {_in_words(shapes)}\n"
                 "  give Engines the torch module, or an ONNX file whose sizes are free"
             )
         return load(replace(artifact, weights=self._shared(artifact)))
@@ -84,7 +85,8 @@ class Engines:
 def _shape_and_dtype(x: Any) -> tuple[tuple[int, ...], str]:
     if not hasattr(x, "shape"):
         raise InputError(
-            f"an input is a {type(x).__name__}; give Engines numpy arrays or torch tensors, in order"
+            f"an input is a {type(x).__name__};"
+            " give Engines numpy arrays or torch tensors, in order"
         )
     return tuple(x.shape), str(x.dtype).removeprefix("torch.")
 

@@ -49,7 +49,8 @@ that, minutes for 600 layers, so a net of these alone is spared it."""
 def from_torch(module: torch.nn.Module | ExportedProgram, example_inputs: Any = None) -> Imported:
     """Import a module as it computes in eval mode, for inputs of the example's shapes.
 
-    `example_inputs` is a tensor, torch or numpy, or a tuple of them; an ExportedProgram has its own.
+    `example_inputs` is a tensor, torch's or numpy's, or a tuple of them; an ExportedProgram has its
+    own.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch and TVM deprecate parts of themselves here

@@ -77,50 +77,54 @@ def recurrent(shape: Recurrent):
             for before, after in zip(first[1:], last[1:], strict=True):
                 store(after, [n, unit], before[n, unit])
 
-        with _steps(shape) as t, _threads(shape) as thread, _turns(shape, thread) as turn:
-            with T.sblock("step"):
-                t, thread, turn = T.axis.remap("SSS", [t, thread, turn])
-                T.reads(*map(_whole, [projected, values, column, bias, state, *last[1:]]))
+        with (
+            _steps(shape) as t,
+            _threads(shape) as thread,
+            _turns(shape, thread) as turn,
+            T.sblock("step"),
+        ):
+            t, thread, turn = T.axis.remap("SSS", [t, thread, turn])
+            T.reads(*map(_whole, [projected, values, column, bias, state, *last[1:]]))
+            T.writes(*map(_whole, [state, y, *last[1:]]))
+            i = T.bind(_tile(shape, t, thread, turn))
+            before, after = tirx.floormod(t, 2), tirx.floormod(t + 1, 2)
+            gate = T.sblock_alloc_buffer((G, N, U), scope="local")
+
+            with T.sblock("gates"):
+                T.reads(*map(_whole, [values, column, state]))
+                T.writes(_whole(gate))
+                with T.grid(G, N, U, K) as loops, T.sblock("gather_gemm"):
+                    T.sblock_attr({"sparsity": shape.facts})
+                    g, n, u, k = T.axis.remap("SSSR", loops)
+                    p = tirx.floordiv(u, shape.filters)
+                    T.reads(values[g, i, k, u], column[g, i, k, p], state[before, n, 0:H])
+                    T.writes(gate[g, n, u])
+                    with T.init():
+                        store(gate, [g, n, u], T.float32(0))
+                    here = column[g, i, k, p].astype("int32")
+                    product = values[g, i, k, u] * state[before, n, here]
+                    store(gate, [g, n, u], gate[g, n, u] + product)
+
+            with T.sblock("update"):
+                T.reads(*map(_whole, [gate, projected, bias, state, *last[1:]]))
                 T.writes(*map(_whole, [state, y, *last[1:]]))
-                i = T.bind(_tile(shape, t, thread, turn))
-                before, after = tirx.floormod(t, 2), tirx.floormod(t + 1, 2)
-                gate = T.sblock_alloc_buffer((G, N, U), scope="local")
-
-                with T.sblock("gates"):
-                    T.reads(*map(_whole, [values, column, state]))
-                    T.writes(_whole(gate))
-                    with T.grid(G, N, U, K) as loops, T.sblock("gather_gemm"):
-                        T.sblock_attr({"sparsity": shape.facts})
-                        g, n, u, k = T.axis.remap("SSSR", loops)
-                        p = tirx.floordiv(u, shape.filters)
-                        T.reads(values[g, i, k, u], column[g, i, k, p], state[before, n, 0:H])
-                        T.writes(gate[g, n, u])
-                        with T.init():
-                            store(gate, [g, n, u], T.float32(0))
-                        here = column[g, i, k, p].astype("int32")
-                        product = values[g, i, k, u] * state[before, n, here]
-                        store(gate, [g, n, u], gate[g, n, u] + product)
-
-                with T.sblock("update"):
-                    T.reads(*map(_whole, [gate, projected, bias, state, *last[1:]]))
-                    T.writes(*map(_whole, [state, y, *last[1:]]))
-                    step = steps - 1 - t if shape.reverse else t
-                    with T.grid(N, U // shape.lanes) as (n, vector):
-                        unit = span(vector * shape.lanes, shape.lanes)
-                        place = i * U + vector * shape.lanes
-                        with where(H % U, place < H):
-                            here = span(place, shape.lanes)
-                            given = [
-                                T.bind(projected[step, n, span(g * H + place, shape.lanes)])
-                                for g in range(G)
-                            ]
-                            past = [T.bind(gate[g, n, unit] + bias[g, i, unit]) for g in range(G)]
-                            old = [state[before, n, here], *(c[n, here] for c in last[1:])]
-                            h, *c = update(shape.cell, given, past, old)
-                            store(state, [after, n, here], h)
-                            store(y, [step, n, here], h)
-                            for target, value in zip(last[1:], c, strict=True):
-                                store(target, [n, here], value)
+                step = steps - 1 - t if shape.reverse else t
+                with T.grid(N, U // shape.lanes) as (n, vector):
+                    unit = span(vector * shape.lanes, shape.lanes)
+                    place = i * U + vector * shape.lanes
+                    with where(H % U, place < H):
+                        here = span(place, shape.lanes)
+                        given = [
+                            T.bind(projected[step, n, span(g * H + place, shape.lanes)])
+                            for g in range(G)
+                        ]
+                        past = [T.bind(gate[g, n, unit] + bias[g, i, unit]) for g in range(G)]
+                        old = [state[before, n, here], *(c[n, here] for c in last[1:])]
+                        h, *c = update(shape.cell, given, past, old)
+                        store(state, [after, n, here], h)
+                        store(y, [step, n, here], h)
+                        for target, value in zip(last[1:], c, strict=True):
+                            store(target, [n, here], value)
 
         with T.grid(N, H) as loops, T.sblock("end"):
             n, unit = T.axis.remap("SS", loops)
