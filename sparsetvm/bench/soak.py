@@ -2,9 +2,10 @@
 
 import itertools
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from ..runtime.streams import Streams
 from .memory import give_back, status
 
 GARBAGE, ENDED = "garbage", "ended"
-"""Streams beside the given ones: one is fed NaN and wrong shapes, one is ended half way."""
+"""Streams beside the given ones: one is fed NaN and wrong shapes, one is ended on the way."""
 SETTLE = 0.2
-"""The part of the time after which memory counts: until then pools and caches fill."""
+"""The part of the time after which that one ends, and memory counts: by then pools are full."""
+PATIENCE = 60
+"""Seconds that the last answers may take."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Soak:
         return (
             f"{self.seconds:g} s, {self.reloads} reloads; answers: {answers}; {self.wrong} wrong\n"
             f"{self.refused} inputs of a wrong shape refused, {self.accepted} not; {GARBAGE} was "
-            f"fed NaN too, {ENDED} was ended half way\n"
+            f"fed NaN too, {ENDED} was ended on the way\n"
             f"memory {held}, {self.growth:.1%} from its median: {'good' if self.is_good else 'BAD'}"
         )
 
@@ -77,13 +80,14 @@ def soak(
 ) -> Soak:
     """Run the streams of these artifacts, of which the last is reloaded again and again.
 
-    Beside them run a copy of the first that is fed garbage, and one that is ended half way.
+    Beside them run a copy of the first that is fed garbage, and one that is ended on the way.
     """
     first, last = streams[0], streams[-1]
     copies = [Stream(name, first.net, first.rate) for name in (GARBAGE, ENDED)]
     expected = {stream.name: _expected(stream.net) for stream in streams}
     turns = {name: itertools.cycle(range(len(pairs))) for name, pairs in expected.items()}
     counts: Counter[str] = Counter()
+    last_of: dict[str, Future] = {}
     lock = threading.Lock()
     good, wrong_inputs = expected[first.name][0][0], _garbage(expected[first.name][0][0])
 
@@ -102,6 +106,7 @@ def soak(
                 )
 
     def given(name: str, x: Any, answer: Future) -> None:
+        last_of[name] = answer
         answer.add_done_callback(lambda answer: check(name, x, answer))
 
     sources = {name: lambda name=name: expected[name][next(turns[name])][0] for name in expected}
@@ -118,12 +123,13 @@ def soak(
             reloads += 1
             passed = reloads * reload_seconds
             if passed >= SETTLE * seconds:
+                if ENDED in running:
+                    running.remove(ENDED)
                 give_back()
-                megabytes.append(status("VmRSS") / 1e6)
-            if passed >= seconds / 2 and ENDED in running:
-                running.remove(ENDED)
+                megabytes.append(_held() / 1e6)
             running.reload(last.name, last.net)
             progress(f"{passed:.0f} of {seconds:.0f} s, {sum(counts.values())} answers")
+        wait(last_of.values(), PATIENCE)
     answers = {name: counts[name] for name in expected}
     return Soak(
         seconds,
@@ -134,6 +140,16 @@ def soak(
         reloads,
         tuple(megabytes),
     )
+
+
+def _held() -> int:
+    """Bytes that the process holds between runs, the least of some moments: what the system has
+    moved out of memory too, and not what it maps from files."""
+    held = []
+    for _ in range(25):
+        held.append(status("RssAnon") + status("VmSwap"))
+        time.sleep(0.02)
+    return min(held)
 
 
 def _expected(net: str | Path) -> list[tuple[Any, Any]]:

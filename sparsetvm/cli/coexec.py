@@ -61,7 +61,7 @@ def command(
         float | None,
         typer.Option(
             help="Instead: reload the last net every so many seconds, beside two more streams of "
-            "the first, one fed NaN and wrong shapes and one ended half way; check all answers.",
+            "the first, one fed NaN and wrong shapes and one ended on the way; check all answers.",
             show_default=False,
         ),
     ] = None,

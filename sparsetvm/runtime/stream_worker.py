@@ -1,6 +1,5 @@
 """The thread of one stream: it takes requests one by one and runs them on the cores it is given."""
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -11,8 +10,6 @@ from .engine import Engine
 from .stream import LATEST, Request, Stream, now
 from .threads import run_in_background, use_threads
 from .timeline import Tally
-
-log = logging.getLogger(__name__)
 
 LEARN = 0.1
 """How much of what a run took goes into what the next is expected to take."""

@@ -9,7 +9,7 @@
     with streams:
         future = streams.submit("edges", frame)      # a Future: the answer, or what went wrong
         streams.reload("edges", "better.stvm")       # the others do not notice
-    print(streams)
+        print(streams.summary())
 
 Each stream has a thread. Cores go to whoever is due first (`cores.py`), and a long run gives way
 between two steps of its net. What a run takes on so many cores, beside the other nets, is measured
@@ -17,9 +17,8 @@ at the start and followed from then on.
 """
 
 import gc
-import threading
 from collections.abc import Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -81,6 +80,7 @@ class Streams:
         """End all runs where they stand; what waits is dropped."""
         for worker in self._workers.values():
             worker.stop()
+        gc.unfreeze()
 
     def submit(self, name: str, x: Any, asked: float | None = None) -> Future:
         """The answer to come. Its deadline counts from now, or from `asked` (runtime.stream.now);
@@ -93,9 +93,8 @@ class Streams:
         claim = Claim(name, -1, inf, worker.seconds, gives_way=True)
         inputs = random_inputs(engine.manifest)
         # not in the caller's thread, which would be tied to the cores of this run
-        warm = threading.Thread(target=run, args=(engine, inputs, claim, self._cores))
-        warm.start()
-        warm.join()
+        with ThreadPoolExecutor(1) as warm:
+            warm.submit(run, engine, inputs, claim, self._cores).result()
         worker.engine = engine
 
     def remove(self, name: str) -> None:
