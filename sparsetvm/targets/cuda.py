@@ -17,12 +17,14 @@ from .target import Target, targets
 OLDEST = "sm_80"
 """What code is made for where there is no GPU to ask: newer ones run it too."""
 WARP = 32
+NO_GPU = "a GPU: an artifact would hold source only\n  compile on the machine that has one"
 
 
 @targets.register("cuda")
 def cuda(variant: str | None = None, threads: int | None = None) -> Target:
     """An NVIDIA GPU."""
-    arch = variant or _found() or OLDEST
+    found = _found()
+    arch = variant or found or OLDEST
     if not re.fullmatch(r"sm_\d\d+a?", arch):
         raise TargetError(f"{arch!r} is no GPU's architecture\n  cuda:{OLDEST} is one")
     return Target(
@@ -45,6 +47,7 @@ def cuda(variant: str | None = None, threads: int | None = None) -> Target:
         linker=host_linker(),
         open_device=tvm.cuda,
         group=256,
+        lacks=None if found else NO_GPU,
     )
 
 

@@ -33,4 +33,4 @@ def _survey(name: str) -> Survey:
         target = resolve(name)
     except TargetError as err:
         return Survey(name, what, None, None, str(err))
-    return Survey(name, what, target.chip, shlex.join(target.linker.command), None)
+    return Survey(name, what, target.chip, shlex.join(target.linker.command), target.lacks)

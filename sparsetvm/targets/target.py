@@ -40,6 +40,8 @@ class Target:
     """What a tracker knows the device by; None: this machine, or any device of this target."""
     group: int = 0
     """Most threads of a GPU that can wait for each other; 0: this is no GPU."""
+    lacks: str | None = None
+    """What compiling here cannot finish, and the next step; None: nothing."""
 
     @property
     def is_gpu(self) -> bool:
