@@ -35,7 +35,7 @@ def gather_gemm(sch, pick) -> None:
 
 
 def _all_columns(sch, pick, best: Tile) -> None:
-    """block of tiles -> group -> tile -> columns -> (filters x lines x vectors x lanes in registers)
+    """block of tiles -> group -> tile -> columns -> (filters x lines x vectors x lanes held)
 
     Weights that outweigh x are read once: a block is all tiles of a line. Otherwise x is, and a
     block holds as many tiles as it takes to do about four thousand columns before the next group's
