@@ -10,7 +10,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from types import TracebackType
 
 from ..errors import DeviceError
 from ..runtime.tracker import Tracker
@@ -67,12 +66,7 @@ class EmulatedDevice:
     def __enter__(self) -> "EmulatedDevice":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def _own_tracker(self) -> str:
