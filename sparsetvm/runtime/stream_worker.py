@@ -47,8 +47,7 @@ class StreamWorker:
             dropped = self._make_room(request)
             self._changed.notify()
         for each in dropped:
-            self.tally.count("dropped")
-            each.answer.cancel()
+            self._drop(each)
         return request
 
     def stop(self) -> None:
@@ -84,8 +83,12 @@ class StreamWorker:
             with self._changed:
                 self._claim = None
         for request in self._waiting:
-            self.tally.count("dropped")
-            request.answer.cancel()
+            self._drop(request)
+
+    def _drop(self, request: Request) -> None:
+        self.tally.count("dropped")
+        if request.answer.cancel():
+            request.answer.set_running_or_notify_cancel()  # who waits for several is told too
 
     def _next(self) -> Request | None:
         """The next request, with its claim; None: the stream has ended."""
