@@ -1,11 +1,9 @@
 """Scheduled code becomes an artifact: library, weights in call order, and what they are."""
 
-import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
-from pathlib import Path
 
 import numpy as np
 
@@ -35,10 +33,7 @@ def build(
     tuning measured of them. Where `ir` unites several `nets`: these, and the layers that run
     `once`."""
     executable = tvm.compile(program.module, target=tvm.target.Target(dict(target.tvm)))
-    with tempfile.TemporaryDirectory(prefix="sparsetvm-") as folder:
-        path = Path(folder) / "library.so"
-        executable.export_library(str(path), fcompile=target.linker)
-        library = path.read_bytes()
+    library = target.linker.library(executable)
     arrays, steps = program.arrays, steps_of(program, ir)
     entries = tuple(_entry(program, one, ir, nets[one.entry.name]) for one in program.entries)
     packed: dict[str, dict[str, np.ndarray]] = defaultdict(dict)

@@ -10,9 +10,12 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import TargetError
+
+if TYPE_CHECKING:
+    import tvm
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,13 @@ class Linker:
         with tempfile.TemporaryDirectory(prefix="sparsetvm-") as folder:
             named = [self._empty_library(name, Path(folder)) for name in self.needed]
             self._run("-o", output, *objects, *named, *(options or ()))
+
+    def library(self, built: "tvm.runtime.Executable") -> bytes:
+        """What TVM compiled, as the bytes of a shared library."""
+        with tempfile.TemporaryDirectory(prefix="sparsetvm-") as folder:
+            path = Path(folder) / "library.so"
+            built.export_library(str(path), fcompile=self)
+            return path.read_bytes()
 
     def _empty_library(self, name: str, folder: Path) -> str:
         nothing = folder / "nothing.ld"

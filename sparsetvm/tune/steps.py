@@ -2,9 +2,7 @@
 on this machine."""
 
 import statistics
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -39,10 +37,7 @@ class Steps:
             if isinstance(function, tirx.PrimFunc)
         }
         built = tvm.compile(tvm.IRModule(kernels), target=tvm.target.Target(dict(target.tvm)))
-        with tempfile.TemporaryDirectory(prefix="sparsetvm-") as folder:
-            path = Path(folder) / "steps.so"
-            built.export_library(str(path), fcompile=target.linker)
-            self._library = path.read_bytes()
+        self._library = target.linker.library(built)
 
     def milliseconds(self, device: Device, repeats: int) -> Mapping[str, float]:
         """Of each layer and each other step, by name: medians, added up where it calls several."""
@@ -51,7 +46,7 @@ class Steps:
             library = device.library(self._library)
             for name, (kernel, arguments, outputs) in zip(self._names, self._calls, strict=True):
                 inputs = [device.weight(array) for array in arguments]
-                results = [device.weight(np.zeros(shape, np.float32)) for shape in outputs]
+                results = [tvm.runtime.empty(shape, "float32", device.cpu) for shape in outputs]
                 timer = library.time_evaluator(
                     kernel, device.cpu, number=1, repeat=repeats, f_preproc=COOL
                 )

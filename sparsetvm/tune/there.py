@@ -1,10 +1,8 @@
 """Candidates that run on a device behind a tracker."""
 
 import signal
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -66,10 +64,7 @@ class There:
     def build(self, module: str) -> bytes:
         """A library for the device."""
         built = tvm.compile(tvm.ir.load_json(module), target=self._target)
-        with tempfile.TemporaryDirectory(prefix="sparsetvm-") as folder:
-            path = Path(folder) / "candidate.so"
-            built.export_library(str(path), fcompile=self._job.linker)
-            return path.read_bytes()
+        return self._job.linker.library(built)
 
     @property
     def limit(self) -> float:
