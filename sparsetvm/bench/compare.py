@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from .. import compiler
 from ..prune import prune
@@ -74,11 +75,7 @@ def compare(
     """
     named = [known_peers[name] for name in dict.fromkeys(peers) if name != OURS]
     progress(f"compiling {dense.name}, sparse and dense")
-    artifacts = {
-        OURS: _compile(pruned, plan, threads),
-        OURS_DENSE: _compile(dense, Plan(), threads),
-        OURS_DIRECT: _compile(dense, Plan(), threads, winograd=False),
-    }
+    artifacts = our_forms(dense, pruned, plan, threads=threads)
     with TemporaryDirectory(prefix="sparsetvm-bench-") as folder:
         contenders = _contenders(artifacts, named, dense, pruned, Path(folder))
         inputs = write_inputs(dense, Path(folder))
@@ -103,10 +100,19 @@ def compare(
     )
 
 
-def _compile(net: Net, plan: Plan, threads: int, winograd: bool = True) -> Artifact:
-    return compiler.compile(
-        net.module, net.example_inputs, plan=plan, threads=threads, winograd=winograd
-    )
+def our_forms(dense: Net, pruned: Net, plan: Plan, **where: Any) -> dict[str, Artifact]:
+    """OURS, OURS_DENSE and OURS_DIRECT; `where` they run, as compile takes it."""
+
+    def compiled(net: Net, plan: Plan, winograd: bool = True) -> Artifact:
+        return compiler.compile(
+            net.module, net.example_inputs, plan=plan, winograd=winograd, **where
+        )
+
+    return {
+        OURS: compiled(pruned, plan),
+        OURS_DENSE: compiled(dense, Plan()),
+        OURS_DIRECT: compiled(dense, Plan(), winograd=False),
+    }
 
 
 def _profile(artifact: Artifact, net: Net, outcome: Outcome) -> Profile:

@@ -5,14 +5,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from .. import compiler
 from ..prune import prune
 from ..runtime.device import Device
 from ..runtime.remote import RemoteEngine
 from ..runtime.tracker import Remote
 from ..sparsity.plan import Plan
 from ..targets import resolve
-from .compare import OURS, OURS_DENSE, OURS_DIRECT
+from .compare import OURS, OURS_DENSE, OURS_DIRECT, our_forms
 from .contest import Outcome, relative_error
 from .machine import Machine
 from .model_files import expected_outputs
@@ -44,37 +43,24 @@ def bench_on_device(
     rules = plan if isinstance(plan, Plan) else Plan.load(plan)
     progress(f"compiling {dense.name}, sparse and dense")
     pruned = replace(dense, module=prune(dense.module, rules))
-    forms = {
-        OURS: (pruned, rules, True),
-        OURS_DENSE: (dense, Plan(), True),
-        OURS_DIRECT: (dense, Plan(), False),
-    }
-    artifacts = {
-        name: compiler.compile(
-            form.module,
-            form.example_inputs,
-            plan=rule,
-            target=target,
-            threads=threads,
-            device=remote.key,
-            winograd=winograd,
-        )
-        for name, (form, rule, winograd) in forms.items()
-    }
+    where = {"target": target, "threads": threads, "device": remote.key}
+    artifacts = our_forms(dense, pruned, rules, **where)
     inputs = [x.numpy() for x in dense.example_inputs]
-    errors, rounds = {}, {name: [] for name in forms}
+    expected = {"pruned": expected_outputs(pruned), "dense": expected_outputs(dense)}
+    errors, rounds = {}, {name: [] for name in artifacts}
     with Device(remote, device.threads) as there:
         engines = {name: RemoteEngine(artifact, there) for name, artifact in artifacts.items()}
-        for name, (form, *_) in forms.items():
-            outputs = engines[name](inputs)
+        for name, engine in engines.items():
+            outputs = engine(inputs)
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-            errors[name] = relative_error(outputs, expected_outputs(form))
+            truth = expected["pruned" if name == OURS else "dense"]
+            errors[name] = relative_error(outputs, truth)
         for number in range(1, ROUNDS + 1):
             progress(f"round {number} of {ROUNDS}")
             for name, engine in engines.items():
                 seconds = engine.seconds(inputs, REPEATS)
                 rounds[name].append(tuple(1e3 * one for one in seconds))
-    outcomes = {name: _outcome(errors[name], rounds[name]) for name in forms}
+    outcomes = {name: _outcome(errors[name], rounds[name]) for name in artifacts}
     return BenchResult(
         net=dense.name,
         description=dense.description,
