@@ -61,14 +61,15 @@ class Soak:
 
     def __str__(self) -> str:
         answers = ", ".join(f"{name} {count}" for name, count in self.answers.items())
-        held = (
-            f"{min(self.megabytes):.1f} to {max(self.megabytes):.1f} MB" if self.megabytes else ""
-        )
+        held = "too short to tell of memory"
+        if len(self.megabytes) > 1:
+            least, most = min(self.megabytes), max(self.megabytes)
+            held = f"memory {least:.1f} to {most:.1f} MB, {self.growth:.1%} from its median"
         return (
             f"{self.seconds:g} s, {self.reloads} reloads; answers: {answers}; {self.wrong} wrong\n"
             f"{self.refused} inputs of a wrong shape refused, {self.accepted} not; {GARBAGE} was "
             f"fed NaN too, {ENDED} was ended on the way\n"
-            f"memory {held}, {self.growth:.1%} from its median: {'good' if self.is_good else 'BAD'}"
+            f"{held}: {'good' if self.is_good else 'BAD'}"
         )
 
 
