@@ -12,17 +12,20 @@ from typing import Any
 import numpy as np
 
 from ..errors import SparseTVMError
+from ..runtime.engine import Engine
 from ..runtime.inputs import random_inputs
 from ..runtime.interference import NetTimes
 from ..runtime.pace import pace
 from ..runtime.stream import Stream, now
 from ..runtime.streams import Streams
+from ..runtime.threads import in_words
 from ..runtime.timeline import Span, StreamSummary, Tally
 from .environments import package_root
 from .machine import Machine, activity, machine
 
 BLOCK_SECONDS = 2.5
 """How long one side runs before it is the other's turn."""
+OURS = "one process, SparseTVM's streams"
 AHEAD = 0.1
 """Seconds from telling the processes to begin until they do."""
 
@@ -54,9 +57,12 @@ class Coexecution:
     threads: dict[str, int]
     """That each net was compiled for."""
     times: dict[str, NetTimes]
+    behind: tuple[str, ...]
+    """The streams that gave way to the others."""
     spans: tuple[Span, ...]
     sides: tuple[Side, ...]
-    """Ours, then the processes if they were asked for."""
+    """Ours, then the processes if they were asked for: each with as many threads as its net was
+    compiled for, and with its share of the cores."""
 
     def to_json(self) -> dict[str, Any]:
         sides = [
@@ -106,33 +112,48 @@ def coexecute_streams(
     `started` is handed the streams once they run.
     """
     with ExitStack() as stack:
-        peers = [stack.enter_context(_Process(s)) for s in streams if against_processes]
         ours = stack.enter_context(Streams(streams, cores))
         started(ours)
         engines = ours.engines()
+        peers = {
+            f"a process for each net, {in_words(threads)}": [
+                stack.enter_context(_Process(stream, threads)) for stream in streams
+            ]
+            for threads in _widths(engines, ours.cpus)
+            if against_processes
+        }
         inputs = {name: random_inputs(engine.manifest) for name, engine in engines.items()}
         sources = {name: lambda x=x: x for name, x in inputs.items()}
         blocks = max(1, round(seconds / BLOCK_SECONDS)) if peers else 1
         others = []
         for _ in range(blocks):
             use = [_others(lambda: _ours(ours, sources, seconds / blocks))]
-            if peers:
-                use.append(_others(lambda: _theirs(peers, seconds / blocks)))
+            for processes in peers.values():
+                use.append(_others(lambda p=processes: _theirs(p, seconds / blocks)))
             others.append(use)
         use = np.mean(np.array(others, float), axis=0)
-        sides = [Side("one process, SparseTVM's streams", tuple(ours.summary()), use[0])]
-        if peers:
-            summaries = tuple(peer.summary() for peer in peers)
-            sides.append(Side("a process for each net", summaries, use[1]))
+        fared = {OURS: ours.summary()}
+        fared |= {name: [peer.summary() for peer in side] for name, side in peers.items()}
+        sides = [
+            Side(name, tuple(streams), use)
+            for (name, streams), use in zip(fared.items(), use, strict=True)
+        ]
         return Coexecution(
             machine=machine(),
             cpus=ours.cpus,
             seconds=seconds,
             threads={name: engine.manifest.threads for name, engine in engines.items()},
             times=ours.times,
+            behind=tuple(ours.behind()),
             spans=tuple(ours.timeline.spans()),
             sides=tuple(sides),
         )
+
+
+def _widths(engines: Mapping[str, Engine], cpus: Sequence[int]) -> list[int]:
+    """Threads of a process: as many as its net was compiled for, or a fair share of the cores."""
+    most = max(min(engine.manifest.threads, len(cpus)) for engine in engines.values())
+    return sorted({most, min(most, max(1, len(cpus) // len(engines)))}, reverse=True)
 
 
 def _ours(streams: Streams, sources: Mapping[str, Callable], seconds: float) -> float:
@@ -164,10 +185,10 @@ def _others(block: Callable[[], float]) -> float:
 class _Process:
     """A stream's net in a process of its own; use it in a `with`."""
 
-    def __init__(self, stream: Stream):
+    def __init__(self, stream: Stream, threads: int):
         self._stream = stream
         self._tally = Tally()
-        options = {"--rate": stream.rate, "--when-busy": stream.when_busy}
+        options = {"--rate": stream.rate, "--when-busy": stream.when_busy, "--threads": threads}
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", f"{__package__}.stream_process", str(stream.net)),

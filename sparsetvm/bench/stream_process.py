@@ -1,6 +1,6 @@
 """One net in a process of its own that answers by its own timer: what several nets are without us.
 
-    python -m sparsetvm.bench.stream_process net.stvm --rate 30 --when-busy latest
+    python -m sparsetvm.bench.stream_process net.stvm --rate 30 --when-busy latest --threads 2
 
 It speaks in lines of JSON:
 
@@ -30,8 +30,10 @@ def main() -> None:
     parser.add_argument("artifact")
     parser.add_argument("--rate", type=float, required=True)
     parser.add_argument("--when-busy", required=True)
+    parser.add_argument("--threads", type=int, required=True)
     arguments = parser.parse_args()
     engine = load(arguments.artifact)
+    engine.threads = min(engine.threads, arguments.threads)
     x = random_inputs(engine.manifest)
     for _ in range(WARMUP):
         engine(x)

@@ -1,10 +1,12 @@
 """The report on nets that ran side by side: who had which core when, and how long answers took."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..bench.coexecution import Coexecution, Side
 from ..files import write_whole
+from ..runtime.timeline import Span
 from . import plots
 from .page import cards, page, section, small, table, wide
 
@@ -32,18 +34,27 @@ def _report(result: Coexecution) -> str:
 
 def _headline(result: Coexecution) -> str:
     facts = [(f"{side.missed:.1%}", f"of deadlines missed: {side.name}") for side in result.sides]
-    busy = sum(span.end - span.start for span in result.spans)
     if result.spans:
-        whole = result.spans[-1].end - result.spans[0].start
-        load = busy / whole / len(result.cpus)
+        known = max(span.end for span in result.spans) - result.spans[0].start
+        whole = min(known, result.seconds)  # others had their turns between
+        load = sum(_busy(result.spans, cpu) for cpu in result.cpus) / whole / len(result.cpus)
         facts.append((f"{load:.0%}", "of the cores' time given to nets"))
     return cards(facts)
 
 
+def _busy(spans: Sequence[Span], cpu: int) -> float:
+    """Seconds that a core was anybody's."""
+    busy, end = 0.0, -math.inf
+    for span in sorted((span for span in spans if span.core == cpu), key=lambda span: span.start):
+        busy += max(0.0, span.end - max(span.start, end))
+        end = max(end, span.end)
+    return busy
+
+
 def _timeline(result: Coexecution) -> str:
     text = (
-        "Each bar is a stretch of time that a net had a core. A long net gives way between two of "
-        "its steps, and takes the cores that nobody else needs."
+        "Each bar is a stretch of time that a net had a core. Long nets are drawn behind the short "
+        "ones, and have what these leave of a core."
     )
     if not result.spans:
         return section("Timeline", "Nothing ran.")
@@ -52,6 +63,7 @@ def _timeline(result: Coexecution) -> str:
     start = end - PERIODS / slowest
     drawn = [span for span in result.spans if span.end > start]
     names = [stream.name for stream in result.sides[0].streams]
+    names.sort(key=lambda name: name not in result.behind)  # who gives way is drawn first
     return section("Timeline", text, wide(plots.timeline(drawn, names, result.cpus, start, end)))
 
 

@@ -1,17 +1,22 @@
 """Who gets the cores: the most urgent runs first, on as few as it needs; the rest go to who gains.
 
 Urgent is who has the higher priority, then who is due first (Liu and Layland 1973: no order of one
-core misses fewer deadlines). A claim asks for cores, keeps them until it gives them back, and where
-it may be interrupted, it gives way between two steps of its net.
+core misses fewer deadlines). Short runs keep their cores until they end. Long ones give way: to the
+short ones the system makes them, within microseconds and wherever they are, so these are dealt all
+cores as if the long ones were not there; among each other they give way between two steps of their
+nets.
 """
 
 import threading
 from collections.abc import Callable, Sequence
 
 from .stream import now
+from .threads import current_cpu
 
 GAIN = 0.9
 """A further core must save a tenth of the time to be worth taking."""
+SPARE = 1.25
+"""A run may take so many times what it takes as a rule, and still be in time."""
 
 
 class Stopped(Exception):
@@ -19,7 +24,11 @@ class Stopped(Exception):
 
 
 class Claim:
-    """One run of a net: when it is due, and how long it takes on 1, 2, … cores."""
+    """One run of a net: when it is due, and how long it takes on 1, 2, … cores.
+
+    One that gives way is long; one that leaves room takes no core that it does not need, since
+    another short one may come while it runs.
+    """
 
     def __init__(
         self,
@@ -29,6 +38,7 @@ class Claim:
         seconds: Sequence[float],
         priority: int = 0,
         gives_way: bool = False,
+        leaves_room: bool = False,
     ):
         self.name = name
         self.number = number
@@ -36,7 +46,11 @@ class Claim:
         self.due = due
         self.seconds = seconds
         self.gives_way = gives_way
+        self.leaves_room = leaves_room
         self.cores: tuple[int, ...] = ()
+        """Those it has; of what gives way, only how many they are."""
+        self.at = -1
+        """The core on which its thread was when it asked."""
         self.is_stopped = False
         self.changed: threading.Condition | None = None
         """Who waits for cores is told by it."""
@@ -49,7 +63,7 @@ class Claim:
 
     def needed(self, at: float) -> int:
         """The fewest cores on which it is in time; one where even all of them come too late."""
-        rest = self.rest_at(at)
+        rest = SPARE * self.rest_at(at)
         widths = range(1, len(self.seconds) + 1)
         return next((w for w in widths if at + rest * self.seconds[w - 1] <= self.due), 1)
 
@@ -77,30 +91,39 @@ def divide(claims: Sequence[Claim], cores: int, at: float) -> dict[Claim, int]:
         shares[claim] = min(free, claim.needed(at))
         free -= shares[claim]
     for claim in others:
-        while free and shares[claim] and claim.gains_from(shares[claim] + 1):
+        while (
+            not claim.leaves_room and free and shares[claim] and claim.gains_from(shares[claim] + 1)
+        ):
             shares[claim] += 1
             free -= 1
     return shares
 
 
 class Cores:
-    """The cores of a machine, dealt out anew whenever a claim comes or goes.
+    """The cores of a machine, dealt out anew whenever a claim comes or goes: all of them to the
+    short runs, and all of them to the long ones, which have what the short ones leave.
 
-    A claim that gives way may lose cores at any time. Until its step is over and it sees, it shares
-    them with who has them now, whom the system prefers (`run_in_background`): nobody waits for the
-    end of another's step.
+    Where short runs go first (`threads.go_first`), the system finds room for them. Elsewhere
+    `are_pinned`: each short run keeps to its cores, and the long ones go last (`threads.go_last`).
 
     `note(name, number, core, start, end)` is told of each stretch of time that a claim had a core.
     """
 
-    def __init__(self, cores: Sequence[int], note: Callable[[str, int, int, float, float], None]):
+    def __init__(
+        self,
+        cores: Sequence[int],
+        note: Callable[[str, int, int, float, float], None],
+        are_pinned: bool = False,
+    ):
         self.all = tuple(cores)
+        self.are_pinned = are_pinned
         self._note = note
         self._claims: list[Claim] = []
         self._lock = threading.Lock()
 
     def take(self, claim: Claim) -> None:
         """Wait until the claim has cores: `claim.cores`."""
+        claim.at = current_cpu()
         with self._lock:
             claim.changed = threading.Condition(self._lock)
             self._claims.append(claim)
@@ -108,7 +131,7 @@ class Cores:
             self._wait(claim)
 
     def give_way(self, claim: Claim) -> None:
-        """Between two steps: wait while others are more urgent."""
+        """Between two steps of a long run: wait while other long ones are more urgent."""
         if claim.is_stopped or not claim.cores:
             with self._lock:
                 self._wait(claim)
@@ -136,12 +159,17 @@ class Cores:
             raise Stopped(claim.name)
 
     def _deal(self) -> None:
-        """Everybody's share; who keeps a core keeps the same one."""
-        shares = divide(self._claims, len(self.all), now())
-        kept = {claim: claim.cores[: shares[claim]] for claim in self._claims}
+        for gives_way in (False, True):
+            self._deal_to([claim for claim in self._claims if claim.gives_way is gives_way])
+
+    def _deal_to(self, claims: Sequence[Claim]) -> None:
+        """Everybody's share: the cores that it has, or else that on which its thread is."""
+        shares = divide(claims, len(self.all), now())
+        kept = {claim: claim.cores[: shares[claim]] for claim in claims}
         held = {core for cores in kept.values() for core in cores}
         free = [core for core in self.all if core not in held]
         for claim, cores in kept.items():
+            free.sort(key=lambda core: core != claim.at)
             more = shares[claim] - len(cores)
             self._hand(claim, cores + tuple(free[:more]))
             free = free[more:]

@@ -74,8 +74,11 @@ class Engine:
         self._function = self._machine[manifest.function]
         self._own: dict[str, np.ndarray] = {}
         self._watch: Callable | None = None
+        self.threads = manifest.threads
+        """That the next kernels run on."""
         self.cpus: Sequence[int] | None = None
-        """Where the next kernels run; None: wherever the system lets the caller."""
+        """Where they run, each thread on one if there are as many; None: wherever the system lets
+        the caller."""
 
     def __call__(self, x: Any) -> Any:
         """One run. Contiguous inputs that lie at 64 bytes, as torch's do, are not copied."""
@@ -101,7 +104,7 @@ class Engine:
         layers = {layer.name: layer for layer in self.manifest.layers}
         return Profile(
             device=self._place.device_name if self._is_gpu else device_name(),
-            threads=min(self.manifest.threads, len(allowed_cpus())),
+            threads=min(self.threads, len(allowed_cpus())),
             repeats=repeats,
             total=spread(total),
             steps=tuple(
@@ -113,15 +116,15 @@ class Engine:
     def watch(self, before_step: Callable[[], None] | None) -> None:
         """Have `before_step` called before each step of every run, or no longer.
 
-        It may wait, and it may change `cpus`; what it raises ends the run with a RuntimeError. A
-        net pays for it with 1 us for each call of the machine: EfficientNet-Lite0 0.3 ms of 2.7,
-        HED under 1 ms of 50 (2-core EPYC).
+        It may wait, and it may change `threads` and `cpus`; what it raises ends the run with a
+        RuntimeError. A net pays for it with 1 us for each call of the machine: EfficientNet-Lite0
+        0.3 ms of 2.7, HED under 1 ms of 50 (2-core EPYC).
         """
 
         def watch(_function, name, is_before, _result, *_arguments):
             if is_before and not name.startswith(BUILTIN):
                 before_step()
-                use_threads(self.manifest.threads, self.cpus)
+                use_threads(self.threads, self.cpus)
             return relax.VMInstrumentReturnKind.NO_OP
 
         self._watch = watch if before_step else None
@@ -149,7 +152,7 @@ class Engine:
         return _to_device(arrays, self._place)
 
     def _run(self, inputs: Sequence[tvm.runtime.Tensor]) -> list[np.ndarray]:
-        use_threads(self.manifest.threads, self.cpus)
+        use_threads(self.threads, self.cpus)
         result = self._function(*inputs, *self._weights)
         outputs = [result] if isinstance(result, tvm.runtime.Tensor) else list(result)
         kept = {tensor.data_ptr() for tensor in (*inputs, *self._weights)}

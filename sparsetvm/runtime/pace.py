@@ -8,6 +8,7 @@ from typing import Any
 
 from .stream import now
 from .streams import Streams
+from .threads import go_along, go_first
 
 
 def pace(
@@ -20,8 +21,21 @@ def pace(
 
     The k-th request of a stream belongs to the start + k / rate, and its deadline counts from
     there, however late it is given. A stream that ends on the way is fed no more. `given` is told
-    of each request.
+    of each request. Meanwhile the caller goes first of all, as an interrupt would.
     """
+    go_first(before=1)
+    try:
+        _pace(streams, sources, seconds, given)
+    finally:
+        go_along()
+
+
+def _pace(
+    streams: Streams,
+    sources: Mapping[str, Callable[[], Any]],
+    seconds: float,
+    given: Callable[[str, Any, Future], None],
+) -> None:
     start = now()
     due = [(start, name, 0) for name in sources]
     heapq.heapify(due)

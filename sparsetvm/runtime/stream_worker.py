@@ -8,7 +8,7 @@ from typing import Any
 from .cores import Claim, Cores, Stopped
 from .engine import Engine
 from .stream import LATEST, Request, Stream, now
-from .threads import run_in_background, use_threads
+from .threads import go_first, go_last, use_threads
 from .timeline import Tally
 
 LEARN = 0.1
@@ -24,9 +24,11 @@ class StreamWorker:
         """The net of the next request; another may be put in its place at any time."""
         self.tally = Tally()
         self.seconds = list(seconds)
-        """What a run takes on 1, 2, … cores; it follows what runs take."""
+        """What a run takes on 1, 2, … cores; they follow what runs take, in one proportion."""
         self.gives_way = False
-        """Whether its runs are interrupted between steps where others are more urgent."""
+        """Whether its runs are long, and the short ones of others go first."""
+        self.has_rivals = False
+        """Whether there are other streams of its kind: of those that give way, or of the rest."""
         self._cores = cores
         self._waiting: deque[Request] = deque()
         self._changed = threading.Condition()
@@ -75,8 +77,10 @@ class StreamWorker:
         return dropped
 
     def _serve(self) -> None:
-        if self.gives_way:
-            run_in_background()
+        if not self.gives_way:
+            go_first()
+        elif self._cores.are_pinned:
+            go_last()
         while (request := self._next()) is not None:
             if request.answer.set_running_or_notify_cancel():
                 self._answer(request)
@@ -105,47 +109,48 @@ class StreamWorker:
                 self.seconds,
                 self.stream.priority,
                 self.gives_way,
+                leaves_room=self.has_rivals and not self.gives_way,
             )
             return request
 
     def _answer(self, request: Request) -> None:
         """Whatever goes wrong is this request's answer, and nobody else's."""
         try:
-            answer = run(self.engine, request.x, self._claim, self._cores)
+            answer = run(self.engine, request.x, self._claim, self._cores, self.has_rivals)
         except Exception as err:
             self.tally.count("failed")
             request.answer.set_exception(err)
             return
         if (whole := self._claim.whole) is not None:
             width, seconds = whole
-            self.seconds[width - 1] += LEARN * (seconds - self.seconds[width - 1])
+            slower = 1 + LEARN * (seconds / self.seconds[width - 1] - 1)
+            self.seconds[:] = [slower * each for each in self.seconds]
         answered = now()
         self.tally.answer(answered - request.asked, answered > request.due)
         request.answer.set_result(answer)
 
 
-def run(engine: Engine, x: Any, claim: Claim, cores: Cores) -> Any:
-    """One run on the cores that the claim is given, step by step if it gives way."""
+def run(engine: Engine, x: Any, claim: Claim, cores: Cores, has_rivals: bool = False) -> Any:
+    """One run on the cores that the claim is given; with rivals step by step, if it gives way."""
 
-    def unbind() -> None:
-        # who waits may be woken on any core; its last one may be another's by then
-        use_threads(engine.manifest.threads, cores.all)
+    def settle() -> None:
+        engine.threads = max(len(claim.cores), 1)  # none: it lost them just now, the next step sees
+        engine.cpus = claim.cores if cores.are_pinned and not claim.gives_way else cores.all
 
     def before_step() -> None:
-        if not claim.cores:
-            unbind()
         cores.give_way(claim)
-        engine.cpus = claim.cores or engine.cpus  # none: it has lost them since; the next step sees
+        settle()
 
     try:
         cores.take(claim)
-        engine.cpus = claim.cores
-        engine.watch(before_step if claim.gives_way else None)
+        settle()
+        engine.watch(before_step if claim.gives_way and has_rivals else None)
         return engine(x)
     except RuntimeError as err:
         if claim.is_stopped:  # TVM hands on what `before_step` raised under its own name
             raise Stopped(claim.name) from err
         raise
     finally:
-        unbind()
+        # who waits may be woken on any core; its last one may be another's by then
+        use_threads(engine.threads, cores.all)
         cores.leave(claim)

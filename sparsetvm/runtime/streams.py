@@ -11,9 +11,9 @@
         streams.reload("edges", "better.stvm")       # the others do not notice
         print(streams.summary())
 
-Each stream has a thread. Cores go to whoever is due first (`cores.py`), and a long run gives way
-between two steps of its net. What a run takes on so many cores, beside the other nets, is measured
-at the start and followed from then on.
+Each stream has a thread. Cores go to whoever is due first, and a long run gives way (`cores.py`).
+What a run takes on so many cores, beside the other nets, is measured at the start and followed from
+then on.
 """
 
 import gc
@@ -32,7 +32,7 @@ from .inputs import random_inputs
 from .interference import NetTimes, measure
 from .stream import Stream, now
 from .stream_worker import StreamWorker, run
-from .threads import sleep_when_idle
+from .threads import go_last, may_go_first, sleep_when_idle
 from .timeline import StreamSummary, Timeline
 
 
@@ -50,7 +50,7 @@ class Streams:
         self.times: dict[str, NetTimes] = {}
         """What was measured at the start."""
         self._engines = {name: _engine(stream.net) for name, stream in self.streams.items()}
-        self._cores = Cores(self.cpus, self.timeline.note)
+        self._cores = Cores(self.cpus, self.timeline.note, not may_go_first())
         self._workers: dict[str, StreamWorker] = {}
 
     def __enter__(self) -> "Streams":
@@ -70,7 +70,7 @@ class Streams:
             self._workers[name] = StreamWorker(
                 stream, self._engines[name], self._cores, self.times[name].beside
             )
-        self._settle()
+        self._part()
         gc.collect()
         gc.freeze()  # what is there by now stays; collections that visit it all would stop all nets
         for worker in self._workers.values():
@@ -93,7 +93,7 @@ class Streams:
         claim = Claim(name, -1, inf, worker.seconds, gives_way=True)
         inputs = random_inputs(engine.manifest)
         # not in the caller's thread, which would be tied to the cores of this run
-        with ThreadPoolExecutor(1) as warm:
+        with ThreadPoolExecutor(1, initializer=go_last) as warm:
             warm.submit(run, engine, inputs, claim, self._cores).result()
         worker.engine = engine
 
@@ -101,11 +101,14 @@ class Streams:
         """End a stream where it stands."""
         self._worker(name).stop()
         del self._workers[name]
-        self._settle()
 
     def engines(self) -> dict[str, Engine]:
         """The net of each stream that runs."""
         return {name: worker.engine for name, worker in self._workers.items()}
+
+    def behind(self) -> list[str]:
+        """The streams whose runs are long and give way to the others'."""
+        return [name for name, worker in self._workers.items() if worker.gives_way]
 
     def summary(self) -> list[StreamSummary]:
         """How each stream fared so far."""
@@ -120,12 +123,15 @@ class Streams:
             raise InputError(f"there is no stream {name!r}; running: {known}")
         return self._workers[name]
 
-    def _settle(self) -> None:
+    def _part(self) -> None:
         """A net gives way if its run is longer than the time that another stream has."""
-        for worker in self._workers.values():
-            others = [other for other in self._workers.values() if other is not worker]
-            shortest = min((other.stream.seconds for other in others), default=inf)
-            worker.gives_way = worker.seconds[0] > shortest
+        workers = self._workers.values()
+        for worker in workers:
+            others = [other.stream.seconds for other in workers if other is not worker]
+            worker.gives_way = worker.seconds[0] > min(others, default=inf)
+        for worker in workers:
+            alike = [other for other in workers if other.gives_way is worker.gives_way]
+            worker.has_rivals = len(alike) > 1
 
 
 def _engine(net: Engine | Artifact | str | Path) -> Engine:
