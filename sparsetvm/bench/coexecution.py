@@ -16,6 +16,7 @@ from ..runtime.engine import Engine
 from ..runtime.inputs import random_inputs
 from ..runtime.interference import NetTimes
 from ..runtime.pace import pace
+from ..runtime.sharing import Saved
 from ..runtime.stream import Stream, now
 from ..runtime.streams import Streams
 from ..runtime.threads import in_words
@@ -59,6 +60,7 @@ class Coexecution:
     times: dict[str, NetTimes]
     behind: tuple[str, ...]
     """The streams that gave way to the others."""
+    saved: Saved
     spans: tuple[Span, ...]
     sides: tuple[Side, ...]
     """Ours, then the processes if they were asked for: each with as many threads as its net was
@@ -89,6 +91,7 @@ class Coexecution:
                 f"{side.name}: {side.missed:.1%} missed (others used {side.others:.2f} cores)"
             )
             lines += [_row(stream) for stream in side.streams]
+        lines.append(str(self.saved))
         return "\n".join(lines)
 
 
@@ -145,6 +148,7 @@ def coexecute_streams(
             threads={name: engine.manifest.threads for name, engine in engines.items()},
             times=ours.times,
             behind=tuple(ours.behind()),
+            saved=ours.saved(),
             spans=tuple(ours.timeline.spans()),
             sides=tuple(sides),
         )

@@ -39,6 +39,10 @@ def _headline(result: Coexecution) -> str:
         whole = min(known, result.seconds)  # others had their turns between
         load = sum(_busy(result.spans, cpu) for cpu in result.cpus) / whole / len(result.cpus)
         facts.append((f"{load:.0%}", "of the cores' time given to nets"))
+    facts.append((f"{result.saved.weights / 1e6:.2f} MB", "of weights in memory once for several"))
+    if result.saved.activations:
+        saved = f"{result.saved.activations / 1e6:.0f} MB"
+        facts.append((saved, "of activations read once for several nets"))
     return cards(facts)
 
 

@@ -130,6 +130,13 @@ class Engine:
         self._watch = watch if before_step else None
         self._machine.set_instrument(self._watch)
 
+    def weight_bytes(self) -> dict[int, int]:
+        """The bytes of each weight, by its address; equal ones of several nets may lie at one."""
+        return {
+            weight.data_ptr(): int(np.prod(weight.shape)) * np.dtype(weight.dtype).itemsize
+            for weight in self._weights
+        }
+
     def arena_bytes(self, x: Any) -> int:
         """The memory that a run of `x` plans for activations, reused along the net."""
         inputs = self._send(self._arrays(x)[0])

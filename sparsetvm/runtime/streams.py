@@ -13,7 +13,8 @@
 
 Each stream has a thread. Cores go to whoever is due first, and a long run gives way (`cores.py`).
 What a run takes on so many cores, beside the other nets, is measured at the start and followed from
-then on.
+then on. Equal weights of several nets are in memory once. Nets that read the same input belong into
+one engine (`st.coexecute`), which is one stream: a request is a run of all of them.
 """
 
 import gc
@@ -30,6 +31,7 @@ from .cores import Claim, Cores
 from .engine import Engine, load
 from .inputs import random_inputs
 from .interference import NetTimes, measure
+from .sharing import Saved, WeightPool, saved
 from .stream import Stream, now
 from .stream_worker import StreamWorker, run
 from .threads import go_last, may_go_first, sleep_when_idle
@@ -49,7 +51,8 @@ class Streams:
         self.timeline = Timeline()
         self.times: dict[str, NetTimes] = {}
         """What was measured at the start."""
-        self._engines = {name: _engine(stream.net) for name, stream in self.streams.items()}
+        self._weights = WeightPool()
+        self._engines = {name: self._engine(stream.net) for name, stream in self.streams.items()}
         self._cores = Cores(self.cpus, self.timeline.note, not may_go_first())
         self._workers: dict[str, StreamWorker] = {}
 
@@ -89,7 +92,7 @@ class Streams:
 
     def reload(self, name: str, net: Engine | Artifact | str | Path) -> None:
         """Give the stream another net; it answers with the old one until the new one is warm."""
-        worker, engine = self._worker(name), _engine(net)
+        worker, engine = self._worker(name), self._engine(net)
         claim = Claim(name, -1, inf, worker.seconds, gives_way=True)
         inputs = random_inputs(engine.manifest)
         # not in the caller's thread, which would be tied to the cores of this run
@@ -117,6 +120,11 @@ class Streams:
             for name, worker in self._workers.items()
         ]
 
+    def saved(self) -> Saved:
+        """What the nets have in common, in bytes."""
+        runs = {summary.name: summary.answered for summary in self.summary()}
+        return saved(self.engines(), runs)
+
     def _worker(self, name: str) -> StreamWorker:
         if name not in self._workers:
             known = ", ".join(self._workers) or "none: start it first"
@@ -133,6 +141,8 @@ class Streams:
             alike = [other for other in workers if other.gives_way is worker.gives_way]
             worker.has_rivals = len(alike) > 1
 
-
-def _engine(net: Engine | Artifact | str | Path) -> Engine:
-    return net if isinstance(net, Engine) else load(net)
+    def _engine(self, net: Engine | Artifact | str | Path) -> Engine:
+        if isinstance(net, Engine):
+            return net
+        artifact = net if isinstance(net, Artifact) else Artifact.load(net)
+        return load(self._weights.share(artifact))

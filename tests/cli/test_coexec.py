@@ -32,6 +32,7 @@ def test_coexec_writes_a_page_and_says_how_each_stream_fared(sparsetvm, artifact
         assert asked == {"wide": 10, "small": 20}
         assert [stream["deadline_ms"] for stream in side["streams"]] == [90, 40]
     assert all(run.json["times"][name]["alone"][0] > 0 for name in NETS)
+    assert run.json["saved"] == {"weights": 0, "activations": 0}
     page = Path("page.html").read_text()
     assert "<svg" in page and "a process for each net" in page
 

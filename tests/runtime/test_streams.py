@@ -3,15 +3,18 @@
 import threading
 import time
 from concurrent.futures import CancelledError, wait
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
 
 import sparsetvm as st
 from sparsetvm.errors import InputError
 from sparsetvm.runtime.pace import pace
+from sparsetvm.runtime.sharing import Saved
 from sparsetvm.runtime.streams import Streams
 
 PATIENCE = 30
@@ -174,3 +177,39 @@ def test_impossible_settings_are_said(chain, settings, message):
 def test_two_streams_of_one_name_are_refused(chain):
     with pytest.raises(InputError, match="two streams have one name"):
         Streams([st.Stream("a", chain, 1), st.Stream("a", chain, 1)])
+
+
+def test_equal_weights_are_in_memory_once_and_stay_so(chain, x, tmp_path):
+    path = tmp_path / "chain.stvm"
+    chain.save(path)
+    other = replace(chain, weights=chain.weights | {"second": chain.weights["second"] + 1})
+    nets = [st.Stream("a", path, 50), st.Stream("b", path, 20), st.Stream("c", other, 20)]
+    with Streams(nets) as streams:
+        places = {name: engine.weight_bytes() for name, engine in streams.engines().items()}
+        first, second = places["a"]
+        assert places["b"] == places["a"] == {first: 324, second: 324}
+        assert set(places["c"]) & set(places["a"]) == {first}
+        assert streams.saved() == Saved(weights=3 * 324, activations=0)
+        streams.reload("b", path)
+        assert streams.engines()["b"].weight_bytes() == places["a"]
+        assert_array_equal(streams.submit("c", x).result(PATIENCE), st.load(other)(x))
+
+
+def test_nets_of_one_engine_are_one_stream(x):
+    torch.manual_seed(0)
+    backbone = torch.nn.Conv2d(3, 8, 3)
+    heads = {name: torch.nn.Sequential(backbone, torch.nn.Conv2d(8, 4, 1)) for name in "ab"}
+    given = {name: (net.eval(), torch.from_numpy(x)) for name, net in heads.items()}
+    engine = st.coexecute(
+        {name: st.export(net, (example,)) for name, (net, example) in given.items()}, threads=1
+    )
+    with Streams([st.Stream("heads", engine, 20)]) as streams:
+        answers = [streams.submit("heads", x).result(PATIENCE) for _ in range(2)]
+        saved = streams.saved()
+    for answer in answers:
+        for name, (net, example) in given.items():
+            expected = net(example).detach().numpy()
+            assert_allclose(answer[name], expected, rtol=1e-5, atol=1e-6)
+    sharing = engine.manifest.sharing
+    assert saved.weights >= backbone.weight.numel() * 4
+    assert saved.activations == 2 * (sharing.read_apart - sharing.read) > 0
