@@ -15,8 +15,6 @@ from .threads import current_cpu
 
 GAIN = 0.9
 """A further core must save a tenth of the time to be worth taking."""
-SPARE = 1.25
-"""A run may take so many times what it takes as a rule, and still be in time."""
 
 
 class Stopped(Exception):
@@ -63,7 +61,7 @@ class Claim:
 
     def needed(self, at: float) -> int:
         """The fewest cores on which it is in time; one where even all of them come too late."""
-        rest = SPARE * self.rest_at(at)
+        rest = self.rest_at(at)
         widths = range(1, len(self.seconds) + 1)
         return next((w for w in widths if at + rest * self.seconds[w - 1] <= self.due), 1)
 

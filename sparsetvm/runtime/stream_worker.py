@@ -8,7 +8,7 @@ from typing import Any
 from .cores import Claim, Cores, Stopped
 from .engine import Engine
 from .stream import LATEST, Request, Stream, now
-from .threads import go_first, go_last, use_threads
+from .threads import go_before_most, go_first, go_last, use_threads
 from .timeline import Tally
 
 LEARN = 0.1
@@ -81,6 +81,8 @@ class StreamWorker:
             go_first()
         elif self._cores.are_pinned:
             go_last()
+        else:
+            go_before_most()
         while (request := self._next()) is not None:
             if request.answer.set_running_or_notify_cancel():
                 self._answer(request)

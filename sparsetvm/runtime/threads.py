@@ -7,6 +7,7 @@ import struct
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 from .._tvm import tvm
 from ..targets.cpu import allowed_cpus
@@ -20,6 +21,9 @@ second engine.
 
 SHORT, AS_ALWAYS = 100_000, 0
 """Nanoseconds of a thread's turn: the least that Linux grants, and what it grants unasked."""
+
+_NICE = -10
+"""Nine tenths of a core that somebody else wants too."""
 
 _LIBC = ctypes.CDLL(None) if sys.platform != "win32" else None
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
@@ -84,6 +88,13 @@ def go_first(before: int = 0) -> None:
         _be_real_time(1 + before)
     except (AttributeError, OSError):
         _take_turns(SHORT)
+
+
+def go_before_most() -> None:
+    """Let the caller, and the threads that it makes now, have most of a core that others want too;
+    where the system does not allow it, their share."""
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICE)  # of the thread alone, on Linux
 
 
 def go_along() -> None:
