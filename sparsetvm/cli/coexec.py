@@ -75,7 +75,7 @@ def command(
     """Run nets side by side as streams: who is due first has the cores.
 
     A net runs on as many cores as it was compiled for (compile --threads), or on fewer where others
-    are due sooner; long ones give way between two steps. Inputs are random.
+    are due sooner; long ones give way. Inputs are random.
     """
     show_settings(
         "coexec", rate=rate, deadline=deadline, priority=priority, when_busy=when_busy,

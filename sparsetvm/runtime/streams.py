@@ -132,10 +132,15 @@ class Streams:
         return self._workers[name]
 
     def _part(self) -> None:
-        """A net gives way if its run is longer than the time that another stream has."""
+        """A net gives way if its run is longer than the time that another stream has, unless that
+        one's priority is lower."""
         workers = self._workers.values()
         for worker in workers:
-            others = [other.stream.seconds for other in workers if other is not worker]
+            others = [
+                other.stream.seconds
+                for other in workers
+                if other is not worker and other.stream.priority >= worker.stream.priority
+            ]
             worker.gives_way = worker.seconds[0] > min(others, default=inf)
         for worker in workers:
             alike = [other for other in workers if other.gives_way is worker.gives_way]

@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import sparsetvm as st
 from sparsetvm.errors import InputError
+from sparsetvm.runtime.interference import NetTimes
 from sparsetvm.runtime.pace import pace
 from sparsetvm.runtime.sharing import Saved
 from sparsetvm.runtime.streams import Streams
@@ -177,6 +178,18 @@ def test_impossible_settings_are_said(chain, settings, message):
 def test_two_streams_of_one_name_are_refused(chain):
     with pytest.raises(InputError, match="two streams have one name"):
         Streams([st.Stream("a", chain, 1), st.Stream("a", chain, 1)])
+
+
+@pytest.mark.parametrize(("priority", "behind"), [(0, ["long"]), (1, [])])
+def test_a_long_net_gives_way_unless_its_priority_is_higher(
+    chain, x, monkeypatch, priority, behind
+):
+    times = {"long": NetTimes((0.05,), (0.05,)), "short": NetTimes((0.003,), (0.003,))}
+    monkeypatch.setattr("sparsetvm.runtime.streams.measure", lambda *_: times)
+    nets = [st.Stream("long", chain, 10, priority=priority), st.Stream("short", chain, 50)]
+    with Streams(nets) as streams:
+        assert streams.behind() == behind
+        assert_array_equal(streams.submit("long", x).result(PATIENCE), st.load(chain)(x))
 
 
 def test_equal_weights_are_in_memory_once_and_stay_so(chain, x, tmp_path):
